@@ -1,0 +1,6 @@
+"""Plan → requests, each acknowledgement written down before the next step."""
+
+from reconciler.apply.lanes import apply
+from reconciler.apply.tools import Progress, Tools
+
+__all__ = ["Progress", "Tools", "apply"]

@@ -1,0 +1,112 @@
+"""The committing write: the delta file joins the baseline, and the target is at rest again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reconciler.apply.sending import Sent
+from reconciler.apply.tools import Tools
+from reconciler.data import baseline as layers_of
+from reconciler.data import refusals
+from reconciler.data.checks import RULES
+from reconciler.data.engine import Engine
+from reconciler.plan import Change
+from reconciler.state.standing import Acked, last_write, merged, size, without
+from reconciler.state.state import Baseline, DataFile, TargetState
+
+FOLD_SHARE = 0.5
+"""Delta files are folded into the base when they exceed this share of its bytes."""
+FOLD_FILES = 100
+
+
+def committed(tools: Tools, change: Change, target: TargetState, sent: Sent, acked: Acked) -> TargetState:
+    """The target after everything intended was accepted; `target` is its state with the intent."""
+    assert change.state is not None
+    accepted = merged([*acked.accepted, *sent.accepted])
+    refused = tuple(dict([*acked.refused, *sent.refused]).items())
+    told = _told(target, accepted, refused)
+    at = sent.last_at or acked.at
+    count, refusal_file = _refused(tools, change, target, told, refused)
+    template = target if change.consent_only or change.forget else change.state
+    old = target.baseline
+    fresh = template.baseline
+    base = Baseline(
+        files=_folded(tools, change, told, fresh.attributes),
+        count=count,
+        attributes=fresh.attributes,
+        rules=old.rules if change.consent_only else RULES,
+        identifier=fresh.identifier,
+        refusals=refusal_file,
+        trusted=old.trusted if change.consent_only else True,
+    )
+    last = last_write(sent.tokens, at) if at is not None else target.last_write
+    return template.model_copy(
+        update={
+            "baseline": base,
+            "created": target.created,
+            "owned_since": target.owned_since,
+            "committed": target.committed or not change.consent_only,
+            "pending": None,
+            "plan": tools.digest,
+            "uncertain": target.uncertain if change.consent_only else (),
+            "last_write": last,
+            "last_commit": target.last_commit if change.consent_only else change.state.last_commit,
+            "known_offset": target.known_offset if change.consent_only else change.state.known_offset,
+            "last_full": target.last_full if change.consent_only else change.state.last_full,
+            "once_done": tuple(sorted({*target.once_done, *(() if change.consent_only else change.state.once_done)})),
+        }
+    )
+
+
+def _told(
+    target: TargetState, accepted: tuple[tuple[int, int], ...], refused: tuple[tuple[int, str], ...]
+) -> tuple[DataFile, ...]:
+    """The layers of the baseline, the file just sent last."""
+    pending = target.pending
+    if pending is None or pending.file is None:
+        return target.baseline.files
+    ranges = without(accepted, [row for row, _ in refused])
+    whole = size(ranges) == pending.file.rows
+    file = pending.file.model_copy(update={"ranges": None if whole else ranges})
+    return (*target.baseline.files, file)
+
+
+def _refused(
+    tools: Tools, change: Change, target: TargetState, told: tuple[DataFile, ...], refused: tuple[tuple[int, str], ...]
+) -> tuple[int, str | None]:
+    """Members after the commit and the file of refusals; counted anew where Batch refused rows."""
+    before, pending = target.baseline.refusals, target.pending
+    plain = target.baseline.count - change.counts.consent if change.consent_only else change.counts.after
+    if pending is None or pending.file is None:
+        return plain, before
+    if not refused and before is None:
+        return plain, None
+    store = tools.books.store
+    with Engine(now=tools.clock(), memory="120MB", threads=1) as engine:
+        local = engine.path("refusals")
+        sent = layers_of.counted(pending.file)
+        rows = refusals.record(
+            engine,
+            before=store.locate(before) if before else None,
+            file=store.path_of(pending.file),
+            sent=sent,
+            refused=refused,
+            to=local,
+        )
+        known = layers_of.told(engine, told, (), attributes=target.baseline.attributes, path_of=store.path_of)
+        count = engine.count(f"SELECT count(*) FROM {known.told}") if known.told else 0
+        name = tools.books.take(local, change.target_key, "refusals", rows=rows).path if rows else None
+    return count if refused else plain, name
+
+
+def _folded(
+    tools: Tools, change: Change, told: tuple[DataFile, ...], attributes: dict[str, str]
+) -> tuple[DataFile, ...]:
+    """The same baseline in one file, when its delta files have grown past their share."""
+    if len(told) < 2 or (len(told) <= FOLD_FILES and sum(f.bytes for f in told[1:]) <= FOLD_SHARE * told[0].bytes):
+        return told
+    store = tools.books.store
+    with Engine(now=tools.clock(), memory="300MB", threads=1) as engine:
+        local: Path = engine.path("base")
+        rows = layers_of.fold(engine, told, attributes=attributes, path_of=store.path_of, to=local)
+        return (tools.books.take(local, change.target_key, "base", rows=rows),)

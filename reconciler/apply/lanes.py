@@ -1,0 +1,116 @@
+"""Destinations side by side, one thread each; targets of one destination in order; serial segments one after another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from reconciler.apply.outcome import judged, untouched
+from reconciler.apply.sending import Sent
+from reconciler.apply.settle import settle
+from reconciler.apply.target import carry_out
+from reconciler.apply.tools import Progress, Tools
+from reconciler.apply.work import Work
+from reconciler.errors import BatchctlError
+from reconciler.plan import Change, Op, Outcome, Plan
+
+
+@dataclass(slots=True)
+class _Gate:
+    """Opens when a target's outcome is known; `good` says whether those after it may start."""
+
+    opened: threading.Event = field(default_factory=threading.Event)
+    good: bool = False
+
+
+def apply(plan: Plan, tools: Tools) -> Plan:
+    """Carries the plan out; the same plan with outcomes, every planned row and request accounted for.
+
+    Nothing raised inside one target stops the others, except a cancelled run and a state that cannot be written.
+    """
+    gates = {change.key: _Gate() for change in plan.changes}
+    awaited = {key for change in plan.changes for key in change.after}
+    lanes: dict[str, list[Change]] = {}
+    for change in plan.changes:
+        lanes.setdefault(change.destination, []).append(change)
+    done: dict[str, Change] = {}
+
+    def run(lane: Sequence[Change]) -> None:
+        for change in sorted(lane, key=lambda one: one.target_key):
+            done[change.key] = _one(change, tools, gates, change.key in awaited)
+
+    with ThreadPoolExecutor(max_workers=max(len(lanes), 1), thread_name_prefix="lane") as pool:
+        for future in [pool.submit(run, lane) for lane in lanes.values()]:
+            future.result()
+    changes = tuple(done[change.key] for change in plan.changes)
+    if tools.wait and not tools.cancel.is_set():
+        changes = settle(changes, tools)
+    if not tools.cancel.is_set():
+        _remember_suppressed(plan, changes, tools)
+    return plan.model_copy(update={"changes": changes, "serial": tools.books.state.serial})
+
+
+def _one(change: Change, tools: Tools, gates: dict[str, _Gate], awaited: bool) -> Change:
+    gate = gates[change.key]
+    try:
+        if change.refused is not None and not change.consent_only:
+            result = untouched(change, Outcome.REFUSED)
+            gate.good = change.op is Op.NONE
+        elif not _may_start(change, tools, gates):
+            result = untouched(change, Outcome.NOT_ATTEMPTED)
+        else:
+            result = _carried_out(change, tools, awaited)
+            gate.good = result.outcome in (Outcome.DONE, Outcome.NONE)
+        return result
+    finally:
+        gate.opened.set()
+
+
+def _may_start(change: Change, tools: Tools, gates: dict[str, _Gate]) -> bool:
+    for key in change.after:
+        gate = gates.get(key)
+        while gate is not None and not gate.opened.wait(0.2):
+            if tools.cancel.is_set():
+                return False
+        if gate is not None and not gate.good:
+            return False
+    return not tools.cancel.is_set()
+
+
+def _carried_out(change: Change, tools: Tools, awaited: bool) -> Change:
+    if change.op is Op.NONE:
+        return untouched(change, Outcome.NONE)
+    work = Work(change=change, tools=tools, client=tools.client_of(change), sent=Sent())
+    error: BatchctlError | None = None
+    try:
+        carry_out(work)
+        if awaited and not change.target_key.is_profiles and change.op not in (Op.DELETE, Op.FORGET):
+            work.wait_indexed()
+    except BatchctlError as stopped:
+        error = stopped
+    result = judged(work, error)
+    word = {Outcome.DONE: "done", Outcome.REFUSED: "refused"}.get(result.outcome, "failed")
+    tools.progress(
+        Progress(
+            address=change.address,
+            destination=change.destination,
+            step=word,
+            done=result.accepted,
+            total=result.rows.planned,
+        )
+    )
+    return result
+
+
+def _remember_suppressed(plan: Plan, changes: Sequence[Change], tools: Tools) -> None:
+    """Lengths of the suppression lists that were used: a list that shrinks later is noticed."""
+    if plan.suppressed and any(change.outcome is Outcome.DONE for change in changes):
+        tools.books.change(
+            lambda state: (
+                state
+                if all(state.suppressed.get(name) == rows for name, rows in plan.suppressed.items())
+                else state.model_copy(update={"suppressed": {**state.suppressed, **plan.suppressed}})
+            )
+        )

@@ -1,0 +1,235 @@
+"""One change from intent to commit: intent → (create → barrier) → batches → acknowledgements → one committing write."""
+
+from __future__ import annotations
+
+from reconciler.apply.books import acked_of
+from reconciler.apply.commit import committed
+from reconciler.apply.sending import Sender, Sent
+from reconciler.apply.work import NotIndexed, Work
+from reconciler.batch import barrier
+from reconciler.batch.items import item_of, replacement_of
+from reconciler.data.bodies import Bodies
+from reconciler.errors import BatchError, Refused4xx
+from reconciler.observed import Observed
+from reconciler.plan import Change, Op
+from reconciler.state.acks import AckLog
+from reconciler.state.standing import Acked, Standing
+from reconciler.state.state import DataFile, Pending, TargetState
+
+
+def carry_out(work: Work) -> None:
+    """Applies one change; raises BatchError (or Interrupted) where it stops, with everything accepted written down."""
+    change = work.change
+    key = change.target_key
+    match change.op:
+        case Op.NONE:
+            return
+        case Op.FORGET:
+            work.tools.books.drop(key)
+        case Op.DELETE:
+            _delete(work)
+            work.tools.books.drop(key)
+        case _:
+            _write(work)
+
+
+def _delete(work: Work) -> None:
+    books, change = work.tools.books, work.change
+    known = books.state.target(change.target_key)
+    if known is not None:
+        intent = Pending(op="delete", plan=work.tools.digest, started=work.tools.clock())
+        books.put(known.model_copy(update={"pending": intent}))
+    work.step("deleting")
+    _remove(work)
+
+
+def _remove(work: Work) -> None:
+    """Absent is success, whatever the answer was (https://doc.batch.com/developer/api/cep/audiences/remove)."""
+    name, id_type = work.change.target_key.audience, work.change.id_type
+    if work.client.view(name, id_type) is None:
+        return
+    work.sent.requests += 1
+    try:
+        work.client.delete(name, id_type)
+    except Refused4xx as error:
+        if error.status in (401, 403) or work.client.view(name, id_type) is not None:
+            raise
+    if (
+        barrier.wait_absent(work.client, name, id_type, deadline=work.tools.deadline, cancel=work.tools.cancel)
+        is not None
+    ):
+        raise NotIndexed(f"audience {name} was deleted but is still shown", fix="run batchctl apply again later")
+
+
+def _write(work: Work) -> None:
+    change, books = work.change, work.tools.books
+    before = books.standing(change.target_key)
+    resumed = before is not None and _same_intent(before.known, work)
+    target = before.known if resumed and before else _intent(work, before)
+    acked = acked_of(books.store, target)
+    if change.recreate and target.created is None:
+        _remove(work)
+    if change.create and target.created is None:
+        target = _create(work, target)
+    elif work.batches:
+        _wait_for_last_run(work, before)
+    if work.batches and change.file is not None:
+        _send(work, target, acked)
+    books.put(committed(work.tools, change, target, work.sent, acked))
+    if change.forget and not change.consent_only:
+        books.drop(change.target_key)
+
+
+def _same_intent(known: TargetState, work: Work) -> bool:
+    pending = known.pending
+    return pending is not None and pending.op == "write" and pending.plan == work.tools.digest
+
+
+def _intent(work: Work, before: Standing | None) -> TargetState:
+    """Writes down what is about to be sent, the delta file included, in one state write."""
+    change, books = work.change, work.tools.books
+    assert change.state is not None
+    template = before.known if before and (change.consent_only or change.forget) else change.state
+    file: DataFile | None = None
+    name = None
+    if change.file is not None and work.batches:
+        local = work.tools.staging / change.file.path
+        file = books.take(local, change.target_key, "delta", rows=change.file.rows)
+        name, _ = books.log(change.target_key)
+    void = change.void or change.create or any(batch.replace for batch in work.batches)
+    kept = before.known.baseline if before else template.baseline
+    baseline = template.baseline.model_copy(
+        update={
+            "files": () if void or before is None else before.layers,
+            "count": kept.count,
+            "refusals": kept.refusals,
+            "rules": kept.rules,
+            "identifier": kept.identifier,
+            "trusted": not any(batch.replace for batch in work.batches) and (kept.trusted or void),
+        }
+    )
+    pending = Pending(
+        op="write",
+        plan=work.tools.digest,
+        started=work.tools.clock(),
+        create=change.create,
+        file=file,
+        acks=name,
+        batches=work.batches,
+        consent_only=change.consent_only,
+    )
+    unsure = before.unsure if before and change.consent_only else ()
+    target = template.model_copy(
+        update={
+            "baseline": baseline,
+            "pending": pending,
+            "uncertain": unsure,
+            "committed": before.known.committed if before else False,
+            "last_full": before.known.last_full if before else None,
+            "last_commit": before.known.last_commit if before else None,
+            "known_offset": before.known.known_offset if before else 0,
+            "last_write": before.known.last_write if before and not change.create else None,
+            "created": None if change.create else template.created,
+        }
+    )
+    if work.batches or change.create:
+        books.put(target)
+    return target
+
+
+def _create(work: Work, target: TargetState) -> TargetState:
+    """Creates the audience unless it is there already, empty and of our type; waits until Batch shows it."""
+    change, client = work.change, work.client
+    name, id_type = change.target_key.audience, change.id_type
+    work.step("creating")
+    token = None
+    found = client.view(name, id_type)
+    if found is None:
+        work.sent.requests += 1
+        try:
+            token = client.create(name, id_type, change.display_name or "").token
+        except Refused4xx as error:
+            if error.status in (401, 403) or client.view(name, id_type) is None:
+                raise
+        found = barrier.wait_present(client, name, id_type, deadline=work.tools.deadline, cancel=work.tools.cancel)
+        if found is None:
+            raise NotIndexed(f"audience {name} was created but is not shown yet", fix="run batchctl apply again later")
+        work.wait_for(token)
+    elif not _ours(found, target, change):
+        raise BatchError(
+            f"audience {name} exists and is not ours",
+            why="it appeared after the plan was made",
+            fix=f"batchctl import {change.address} {name} takes it over",
+        )
+    target = target.model_copy(update={"created": found.created})
+    work.tools.books.put(target)
+    return target
+
+
+def _ours(found: Observed, target: TargetState, change: Change) -> bool:
+    same = found.id_type is None or found.id_type is change.id_type
+    return same and not found.nb_ids and target.pending is not None and target.pending.create
+
+
+def _wait_for_last_run(work: Work, before: Standing | None) -> None:
+    """The barrier across runs: a write of an earlier run that was not seen APPLIED is waited for."""
+    last = before.known.last_write if before else None
+    if last is None or last.applied:
+        return
+    if before and before.acked.in_flight is not None:
+        rest = work.tools.request_timeout - (work.tools.clock() - before.acked.in_flight).total_seconds()
+        if rest > 0:
+            work.step("waiting")
+            work.tools.sleep(rest)
+    if work.change.target_key.is_profiles:
+        return
+    recent = (work.tools.clock() - last.sent_at).total_seconds() < work.tools.deadline
+    work.step("indexing")
+    for token in (*(last.earlier if recent else ()), last.token):
+        work.wait_for(token)
+
+
+def _send(work: Work, target: TargetState, acked: Acked) -> None:
+    change, books = work.change, work.tools.books
+    pending = target.pending
+    assert pending is not None
+    assert pending.file is not None
+    assert pending.acks is not None
+    types = target.baseline.attributes
+    work.sent.tokens += list(acked.tokens)
+    work.sent.last_at = acked.at
+    bodies = Bodies(books.store.path_of(pending.file), item_of(change.target_key, types))
+    with AckLog(books.store.locate(pending.acks)) as log:
+        sender = Sender(
+            change=change,
+            tools=work.tools,
+            client=work.client,
+            bodies=bodies,
+            replace_item=replacement_of(change.target_key, types),
+            log=log,
+            sent=work.sent,
+            barrier=_Barrier(work),
+        )
+        try:
+            sender.send(work.batches, acked.accepted)
+        finally:
+            bodies.close()
+
+
+class _Barrier:
+    """Waits for every write of this run that was not waited for yet."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._seen: set[str] = set()
+
+    def __call__(self, sent: Sent) -> None:
+        if self._work.change.target_key.is_profiles or sent.last_at is None:
+            return
+        self._work.step("indexing")
+        todo = [token for token in sent.tokens if token not in self._seen]
+        for token in todo:
+            self._work.wait_for(token)
+        if not todo:
+            self._work.wait_for(None)
+        self._seen.update(todo)

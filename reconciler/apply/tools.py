@@ -1,0 +1,48 @@
+"""What applying a plan needs: held resources, passed in by the command. Nothing here reads the environment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from reconciler.apply.books import Books
+from reconciler.batch.client import Client
+from reconciler.plan import Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One step, for whoever watches: rows sent of one target."""
+
+    address: str
+    destination: str
+    step: str
+    """``waiting``, ``creating``, ``sending``, ``indexing``, ``deleting``, ``done``, ``failed``, ``refused``."""
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """Held resources of one apply."""
+
+    books: Books
+    staging: Path
+    """Folder of the plan's delta files."""
+    client_of: Callable[[Change], Client]
+    digest: str
+    """The plan's identity: the same saved plan applied again continues its own intents."""
+    progress: Callable[[Progress], None]
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    """Waits, and ends early when `cancel` is set."""
+    cancel: threading.Event
+    deadline: float = 900.0
+    """Seconds a barrier, a creation or `--wait` may take."""
+    request_timeout: float = 30.0
+    """Seconds after which a request of a killed process cannot be processed any more."""
+    wait: bool = False
+    retry_rejects: bool = field(default=False)

@@ -1,0 +1,65 @@
+"""One change being carried out: what it may send, and waiting until Batch has indexed it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.apply.sending import Sent
+from reconciler.apply.tools import Progress, Tools
+from reconciler.batch import barrier
+from reconciler.batch.client import Client
+from reconciler.errors import BatchError
+from reconciler.plan import Change
+from reconciler.state.state import Batch
+
+
+class NotIndexed(BatchError):
+    """Batch accepted a write but did not report it as indexed before the deadline."""
+
+
+@dataclass(slots=True)
+class Work:
+    """One change being carried out."""
+
+    change: Change
+    tools: Tools
+    client: Client
+    sent: Sent
+
+    def step(self, name: str) -> None:
+        """Tells whoever watches."""
+        total = sum(batch.stop - batch.start for batch in self.batches)
+        self.tools.progress(
+            Progress(address=self.change.address, destination=self.change.destination, step=name, total=total)
+        )
+
+    @property
+    def batches(self) -> tuple[Batch, ...]:
+        """What may be sent: all of it, or the consent removals alone."""
+        return self.change.consent_batches if self.change.consent_only else self.change.batches
+
+    def wait_for(self, token: str | None) -> None:
+        """Waits until the write of `token` (None: the last one) is APPLIED; NotIndexed at the deadline."""
+        name = self.change.target_key.audience
+        seen = barrier.wait_applied(
+            self.client,
+            name,
+            self.change.id_type,
+            token,
+            deadline=self.tools.deadline,
+            cancel=self.tools.cancel,
+        )
+        if seen is None or seen.indexing not in ("APPLIED", "REPLACED"):
+            raise NotIndexed(
+                f"audience {name}: Batch has not indexed an earlier write yet",
+                why=f"it did not report APPLIED within {self.tools.deadline:.0f} s",
+                fix="run batchctl apply again later; what was accepted is written down",
+            )
+
+    def wait_indexed(self) -> None:
+        """Waits for every write of this run."""
+        self.step("indexing")
+        for token in self.sent.tokens:
+            self.wait_for(token)
+        if not self.sent.tokens:
+            self.wait_for(None)

@@ -1,0 +1,287 @@
+"""One destination's connection to Batch: attempts, retries, pacing, refusals; the only importer of httpx.
+
+    2xx                         → Reply                          any 2xx is success
+    3xx                         → ConfigurationError             never followed: keys go to one host only
+    401 403                     → ConfigurationError             names the destination and the key references
+    other 4xx but 429           → Refused4xx                     final for the request
+    429 5xx time-out broken     → wait, the same request again   then Unreachable
+
+Waits: https://doc.batch.com/developer/api/cep/profiles/update asks for some seconds after a 429; no ``Retry-After`` is
+documented, so it is obeyed when it makes sense and never relied on.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from reconciler.batch.clock import Clock, SystemClock
+from reconciler.batch.http import Answer, Broken, Http
+from reconciler.batch.pacing import Bucket
+from reconciler.batch.refusal import refused_text, retry_after
+from reconciler.batch.sanitise import Sanitiser
+from reconciler.errors import BatchctlError, ConfigurationError, ExitCode, Refused4xx
+from reconciler.errors import Unreachable as _Unreachable
+
+REQUEST_TIMEOUT = 30.0
+"""Seconds to connect, and between two reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How long one request is insisted on."""
+
+    base_seconds: float = 5.0
+    """Least wait; the most doubles with every failure."""
+    attempts: int = 6
+    deadline_seconds: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose requests these are, for messages: never a key."""
+
+    destination: str
+    account: str
+    references: tuple[str, ...] = ()
+    """Key references, e.g. ``${env:BATCH_REST_API_KEY}``."""
+
+    @property
+    def keys(self) -> str:
+        """The references as words."""
+        return " and ".join(self.references) or "the keys of the destination"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request that was tried, for logs, counts and progress."""
+
+    destination: str
+    account: str
+    method: str
+    route: str
+    """Template without keys or names, e.g. ``/1.0/{account}/custom-audience/{name}``."""
+    status: int | None
+    """None when no answer came."""
+    error: str
+    """Why there is no answer, in a word: ``connect timeout broken``; empty otherwise."""
+    seconds: float
+    retry_wait: float | None
+    """Seconds until the same request is sent again; None when it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A 2xx. `body` is None when there was none or it was not JSON."""
+
+    status: int
+    body: object | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request; `path` may hold a key, `route` may not."""
+
+    method: str
+    route: str
+    path: str
+    query: Mapping[str, str | int] | None = None
+    body: bytes | None = None
+    bucket: Bucket | None = None
+    """Takes the place of the request bucket: profile writes have their own."""
+    units: float = 1.0
+
+
+class Cancelled(BatchctlError):
+    """The run was told to stop; raised before a request begins, never while one is in flight."""
+
+    exit_code = ExitCode.SIGINT
+
+    def __init__(self, *, maybe_processed: bool = False) -> None:
+        self.maybe_processed = maybe_processed
+        """An earlier attempt of the same request may have been processed."""
+        super().__init__("cancelled")
+
+
+class Unreachable(_Unreachable):
+    """Retries are used up."""
+
+    def __init__(self, what: str, *, why: str, fix: str, maybe_processed: bool) -> None:
+        self.maybe_processed = maybe_processed
+        """False only if no connection could be opened at all."""
+        super().__init__(what, why=why, fix=fix)
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What is known of the attempts of one request so far."""
+
+    number: int = 0
+    started: float = 0.0
+    maybe: bool = False
+    """A connection was opened at least once."""
+    lost: bool = False
+    """An answer was lost, or was a 5xx: the request may have been processed. A 429 was not."""
+
+    def count(self, outcome: Answer | Broken, begun: float) -> None:
+        """One attempt more, begun at `begun`."""
+        self.number += 1
+        self.started = begun if self.number == 1 else self.started
+        if isinstance(outcome, Answer):
+            self.maybe, self.lost = True, self.lost or outcome.status >= 500
+        elif not outcome.unopened:
+            self.maybe = self.lost = True
+
+
+class Transport:
+    """Sends the requests of one destination over one keep-alive client. Thread-safe; close it when done."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        secrets: Mapping[str, str],
+        owner: Owner,
+        pacer: Bucket,
+        retry: RetryPolicy | None = None,
+        clock: Clock | None = None,
+        cancel: threading.Event | None = None,
+        on_attempt: Callable[[Attempt], None] | None = None,
+        request_timeout: float = REQUEST_TIMEOUT,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`secrets` maps each key to what is shown in its place."""
+        self.owner, self.clock = owner, clock or SystemClock()
+        self.cancel = cancel or threading.Event()
+        self.clean = Sanitiser(secrets)
+        self._retry, self._pacer = retry or RetryPolicy(), pacer
+        self._on_attempt, self._jitter = on_attempt, jitter
+        self._http = Http(base_url, headers=headers, timeout=request_timeout, destination=owner.destination)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two requests; raises Cancelled."""
+        if self.clock.wait(seconds, self.cancel):
+            raise Cancelled
+
+    def send(self, request: Request, *, settled: Callable[[], bool] | None = None) -> Reply:
+        """Send until there is a final answer; a table of them stands at the top of this module.
+
+        `settled` is for requests that must not be repeated blindly: asked before a repetition that follows a lost answer
+        or a 5xx, True ends the matter as a success.
+        """
+        pacer = request.bucket or self._pacer
+        tries = _Tries()
+        while True:
+            if not pacer.take(request.units, self.cancel) or self.cancel.is_set():
+                raise Cancelled(maybe_processed=tries.maybe)
+            begun = self.clock.monotonic()
+            outcome = self._http.send(request.method, request.path, request.query, request.body)
+            seconds = self.clock.monotonic() - begun
+            tries.count(outcome, begun)
+            if isinstance(outcome, Answer) and not outcome.passing:
+                self._report(request, outcome, seconds, None)
+                return self._final(request, outcome, pacer)
+            if isinstance(outcome, Answer) and outcome.status == 429:
+                pacer.slow_down()
+            wait = self._wait(outcome, tries)
+            self._report(request, outcome, seconds, wait)
+            if wait is None:
+                raise self._unreachable(request, outcome, tries)
+            if self.clock.wait(wait, self.cancel):
+                raise Cancelled(maybe_processed=tries.maybe)
+            if tries.lost and settled is not None and self._settled(settled):
+                return Reply(202, None, "")
+
+    @staticmethod
+    def _settled(settled: Callable[[], bool]) -> bool:
+        """Ask, in the name of a request that may have been processed."""
+        try:
+            return settled()
+        except (Unreachable, Cancelled) as stopped:
+            stopped.maybe_processed = True
+            raise
+
+    def _final(self, request: Request, answer: Answer, pacer: Bucket) -> Reply:
+        if 200 <= answer.status < 300:
+            pacer.recover()
+            return Reply(answer.status, answer.body, answer.text)
+        where = f"{request.method} {request.route} of destination {self.owner.destination}"
+        if answer.status < 400:
+            raise ConfigurationError(
+                f"Batch answered with a redirection ({answer.status}) to {self.clean(answer.location) or 'nowhere'}",
+                why=f"{where}: keys are sent to one host only, so redirections are not followed",
+                fix="check api_url of the destination",
+            )
+        said = self.clean(refused_text(answer.body, answer.text), sent=request.body or b"")
+        if answer.status in (401, 403):
+            raise ConfigurationError(
+                f"Batch refused the credentials of destination {self.owner.destination} ({answer.status})",
+                why=f"{request.method} {request.route}: {said}",
+                fix=f"check {self.owner.keys}; Batch's dashboard shows them under Settings, General",
+            )
+        raise Refused4xx(f"Batch refused {where} ({answer.status})", status=answer.status, why=said)
+
+    def _wait(self, outcome: Answer | Broken, tries: _Tries) -> float | None:
+        """Seconds before the next attempt; None when number or time is used up.
+
+        Any time between the least wait and one that doubles with each failure: Batch asks for 5 seconds at least.
+        """
+        left = self._retry.deadline_seconds - (self.clock.monotonic() - tries.started)
+        if tries.number >= self._retry.attempts:
+            return None
+        base = self._retry.base_seconds
+        most = base * 2.0 ** min(tries.number, 32)
+        wait = base + self._jitter() * (most - base)
+        asked = retry_after(outcome.retry_after, self.clock.wall()) if isinstance(outcome, Answer) else None
+        if asked is not None and asked <= left:
+            wait = max(wait, asked)
+        return wait if wait <= left else None
+
+    def _unreachable(self, request: Request, outcome: Answer | Broken, tries: _Tries) -> Unreachable:
+        last = f"last answer {outcome.status}" if isinstance(outcome, Answer) else f"last error: {outcome.word}"
+        detail = outcome.detail if isinstance(outcome, Broken) else refused_text(outcome.body, outcome.text)
+        return Unreachable(
+            f"Batch did not answer {request.method} {request.route} of destination {self.owner.destination}",
+            why=f"{tries.number} attempts, {last}: {self.clean(detail, sent=request.body or b'')}",
+            fix="run again; what was not acknowledged is sent again" if tries.maybe else "check the network and api_url",
+            maybe_processed=tries.maybe,
+        )
+
+    def _report(self, request: Request, outcome: Answer | Broken, seconds: float, wait: float | None) -> None:
+        if self._on_attempt is None:
+            return
+        self._on_attempt(
+            Attempt(
+                destination=self.owner.destination,
+                account=self.owner.account,
+                method=request.method,
+                route=request.route,
+                status=outcome.status if isinstance(outcome, Answer) else None,
+                error="" if isinstance(outcome, Answer) else outcome.word,
+                seconds=seconds,
+                retry_wait=wait,
+            )
+        )
+
+
+__all__ = [
+    "REQUEST_TIMEOUT", "Attempt", "Cancelled", "Owner", "Reply", "Request", "RetryPolicy", "Transport", "Unreachable",
+]  # fmt: skip

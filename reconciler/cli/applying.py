@@ -1,0 +1,253 @@
+"""``batchctl apply``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting
+from reconciler.errors import ExitCode, Interrupted, Stale
+
+if TYPE_CHECKING:
+    from reconciler.cli.pipeline import Planned
+    from reconciler.cli.progress import Reporter
+    from reconciler.cli.session import Session
+    from reconciler.plan import Plan
+    from reconciler.state.state import State
+    from reconciler.state.store import LocalStore
+
+
+@click.command("apply")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@common
+@selecting
+@click.option("--auto-approve", is_flag=True, help="Do not ask.")
+@click.option("--no-delete", is_flag=True, help="No audience is deleted; members who left are still removed.")
+@click.option("--wait", is_flag=True, help="Until Batch reports every write as indexed, or a deadline.")
+@click.option("--strict", is_flag=True, help="Exit 8 when rows were rejected.")
+@click.option("--retry-rejects", is_flag=True, help="Send rows again which Batch refused earlier.")
+@click.option(
+    "--lock-timeout", default=10.0, show_default=True, metavar="SECONDS", help="How long to wait for another run."
+)
+@click.option(
+    "--format", "formats", metavar="text|json[=FILE]", multiple=True, help="Form of the report; may be repeated."
+)
+def command(
+    file: Path | None,
+    targets: tuple[str, ...],
+    labels: tuple[str, ...],
+    auto_approve: bool,
+    no_delete: bool,
+    wait: bool,
+    strict: bool,
+    retry_rejects: bool,
+    lock_timeout: float,
+    formats: tuple[str, ...],
+    **shared: Any,
+) -> int:
+    """Carry out the plan shown, or exactly a plan saved with plan --out. May be killed at any moment."""
+    chosen_formats = formats_of(formats)
+    if file is None and not auto_approve and not sys.stdin.isatty():
+        raise click.UsageError("no terminal to ask on: add --auto-approve, or apply a saved plan")
+    if file is not None and (targets or labels):
+        raise click.UsageError("a saved plan is applied as it is: --target and -l belong to batchctl plan")
+    options = common_of(**shared)
+    from reconciler.cli.pipeline import Wish
+    from reconciler.cli.progress import Reporter
+    from reconciler.cli.session import chosen, open_session
+    from reconciler.cli.signals import cancelled_by_signals, code_of
+    from reconciler.data.engine import Engine
+    from reconciler.state.lock import Holder, acquire
+    from reconciler.state.store import LocalStore
+
+    session = open_session(options)
+    wish = Wish(keys=chosen(session, targets, labels_of(labels)), no_delete=no_delete, retry_rejects=retry_rejects)
+    reporter = Reporter(json_lines=options.log_json)
+    cancel = threading.Event()
+    _arm_crash_point()
+    run = Run(
+        session=session, wish=wish, reporter=reporter, cancel=cancel, wait=wait, ask=file is None and not auto_approve
+    )
+    holder = Holder(
+        text="apply", started=session.now, run=os.environ.get("CI_JOB_URL") or os.environ.get("BUILD_URL") or ""
+    )
+    with cancelled_by_signals(cancel) as seen, Engine(now=session.now) as engine:
+        with acquire(session.state_root, timeout_seconds=lock_timeout, holder=holder):
+            store = LocalStore(session.state_root, project=session.project.name, environment=options.env or "")
+            done = run.saved(store, file) if file is not None else run.fresh(store, engine)
+        reporter.close()
+        return _finish(run, done, chosen_formats, code_of(seen) if seen else None, strict=strict)
+
+
+class Run:
+    """One apply: planning (or opening a saved plan) and carrying it out, under the lock."""
+
+    def __init__(
+        self, *, session: Session, wish: Any, reporter: Reporter, cancel: threading.Event, wait: bool, ask: bool
+    ) -> None:
+        self.session, self.wish, self.reporter, self.cancel, self.wait, self.ask = (
+            session,
+            wish,
+            reporter,
+            cancel,
+            wait,
+            ask,
+        )
+        self.asked = ask
+
+    def fresh(self, store: LocalStore, engine: Any) -> Plan | None:
+        """Plans and applies; None when the person said no."""
+        from reconciler.cli.pipeline import connected, plan_with
+        from reconciler.cli.runs import keep_rejects
+
+        session, cancel, reporter = self.session, self.cancel, self.reporter
+        state = store.read()
+        with connected(session, state, self.wish, cancel=cancel, reporter=reporter) as clients:
+            planned = plan_with(session, store, state, clients, engine, self.wish, cancel=cancel, reporter=reporter)
+            reporter.close()
+            if not self._approved(planned):
+                return None
+            keep_rejects(session.state_root, planned.rejects, now=session.now, what="apply")
+            return self._carry_out(store, state, planned.plan, planned.staging, clients)
+
+    def saved(self, store: LocalStore, file: Path) -> Plan:
+        """Applies a saved plan after checking that it still fits, guards included."""
+        from reconciler.cli.pipeline import connected
+        from reconciler.cli.runs import keep_rejects
+        from reconciler.planfile import open_plan
+        from reconciler.policy import check
+
+        session = self.session
+        with open_plan(file) as opened:
+            state = store.read()
+            plan = opened.plan
+            _check_fits(plan, state, session)
+            known = state if state is not None and state.applying != plan.digest else None
+            checked = check(
+                plan,
+                session.resolution.targets,
+                project=session.project,
+                state=known,
+                now=session.now,
+                no_delete=self.wish.no_delete,
+            )
+            with connected(session, state, self.wish, cancel=self.cancel, reporter=self.reporter) as clients:
+                keep_rejects(session.state_root, opened.rejects, now=session.now, what="apply")
+                return self._carry_out(store, state, checked, opened.staging, clients)
+
+    def _approved(self, planned: Planned) -> bool:
+        from reconciler.cli.outputs import has_changes
+        from reconciler.render.text import text
+
+        if not self.ask:
+            return True
+        colour = self.session.common.colour
+        click.echo(text(planned.plan, colour=colour), nl=False, color=True if colour else None)
+        if not has_changes(planned.plan):
+            return True
+        answer = click.prompt("\nApply this plan? Only 'yes' does", default="", show_default=False, err=True)
+        return bool(answer.strip() == "yes")
+
+    def _carry_out(
+        self, store: LocalStore, state: State | None, plan: Plan, staging: Path, clients: dict[str, Any]
+    ) -> Plan:
+        from reconciler.apply import Tools, apply
+        from reconciler.apply.books import Books
+        from reconciler.batch.transport import REQUEST_TIMEOUT
+        from reconciler.cli.outputs import has_changes
+        from reconciler.loader.hosts import is_loopback
+        from reconciler.state.store import new_state
+
+        if not has_changes(plan):
+            return apply_nothing(plan)
+        environment = self.session.common.env or ""
+        state = state or new_state(project=self.session.project.name, environment=environment, tool=plan.tool)
+        books = Books(store, state)
+        books.change(lambda before: before.model_copy(update={"applying": plan.digest, "tool": plan.tool}))
+        from urllib.parse import urlsplit
+
+        local = is_loopback(urlsplit(self.session.api_url or "").hostname or "")
+        deadlines = [t.destination.retry.deadline.total_seconds() for t in self.session.resolution.targets]
+        tools = Tools(
+            books=books,
+            staging=staging,
+            client_of=lambda change: clients[change.target_key.account],
+            digest=plan.digest,
+            progress=self.reporter.progress,
+            clock=lambda: datetime.now(UTC),
+            sleep=lambda seconds: None if self.cancel.wait(seconds) else None,
+            cancel=self.cancel,
+            deadline=max(deadlines, default=900.0),
+            request_timeout=2.0 if local else REQUEST_TIMEOUT,
+            wait=self.wait,
+        )
+        done = apply(plan, tools)
+        if not self.cancel.is_set():
+            books.change(lambda before: before.model_copy(update={"applying": ""}) if _all_done(done) else before)
+            store.sweep(books.state)
+        return done
+
+
+def apply_nothing(plan: Plan) -> Plan:
+    """The outcome of a plan with nothing to do."""
+    return plan
+
+
+def _all_done(plan: Plan) -> bool:
+    from reconciler.plan import Outcome
+
+    return all(change.outcome in (Outcome.DONE, Outcome.NONE, Outcome.REFUSED) for change in plan.changes)
+
+
+def _check_fits(plan: Plan, state: State | None, session: Session) -> None:
+    """A saved plan fits the state it was made from, or the state its own interrupted apply left."""
+    again = "make a new plan: batchctl plan --out FILE"
+    if plan.project != session.project.name or plan.environment != (session.common.env or ""):
+        raise Stale("the saved plan belongs to another project or environment", fix="check -C and --env")
+    if plan.specs != session.loaded.digest:
+        raise Stale("the specs have changed since the plan was saved", fix=again)
+    if state is not None and state.applying == plan.digest:
+        return
+    if state is None:
+        if plan.lineage:
+            raise Stale("the state the plan was made from is gone", fix=again)
+    elif (plan.lineage, plan.serial) != (state.lineage, state.serial):
+        raise Stale(
+            "the state has changed since the plan was saved",
+            why=f"the plan was made at serial {plan.serial}, the state is at {state.serial}",
+            fix=again,
+        )
+
+
+def _finish(
+    run: Run, done: Plan | None, formats: dict[str, Path | None], stopped: ExitCode | None, *, strict: bool
+) -> int:
+    from reconciler.cli.outputs import exit_code_of_apply, has_changes, write_plan
+
+    if done is None:
+        click.echo("not applied", err=True)
+        return int(ExitCode.ERROR)
+    code = stopped or exit_code_of_apply(done, wait=run.wait, strict=strict)
+    done = done.model_copy(update={"exit_code": int(code)})
+    if has_changes(done) or not run.asked:
+        write_plan(done, formats, colour=run.session.common.colour, applied=has_changes(done))
+    return int(code)
+
+
+def _arm_crash_point() -> None:
+    """Tests kill the process at the n-th write: BATCHCTL_CRASH_AT=n, BATCHCTL_CRASH_LOG=FILE."""
+    number = os.environ.get("BATCHCTL_CRASH_AT")
+    if number is not None and number.isdigit():
+        from reconciler.crashpoint import arm
+
+        log = os.environ.get("BATCHCTL_CRASH_LOG")
+        arm(int(number), Path(log) if log else None)
+
+
+__all__ = ["Interrupted", "command"]

@@ -1,0 +1,114 @@
+"""The command group: commands are imported when they are called, so that ``--help`` stays fast."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from reconciler import __version__
+from reconciler.errors import BatchctlError, ExitCode
+
+COMMANDS = {
+    "validate": ("validating", "Check all specs, and data where it is reachable; nothing is sent."),
+    "schema": ("schemas", "Write JSON Schemas for editors."),
+    "plan": ("planning", "Show what would change in Batch."),
+    "show": ("showing", "Show a saved plan."),
+    "apply": ("applying", "Carry out a plan."),
+    "import": ("importing", "Take over an audience that exists in Batch."),
+    "status": ("status", "Show what Batch has been told, and what is under way."),
+    "rejects": ("rejects", "List the rows of the last run that were not sent, and why."),
+    "preview": ("preview", "Show how many people a link selects, stage by stage."),
+    "emulator": ("emulating", "Run a strict local Batch."),
+    "demo": ("demo", "Run the whole job on real purchases against the emulator."),
+}
+
+
+class Commands(click.Group):
+    """Resolves a command's module when it is called; the list of commands needs none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"reconciler.cli.{COMMANDS[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list, without importing a single command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="batchctl")
+def cli() -> None:
+    """GitOps for Batch: audiences and user attributes kept equal to what Git says.
+
+    Exit codes: 0 ok, 1 error, 2 changes (--detailed-exitcode), 3 invalid specs, 4 refused in part, 5 locked,
+    6 stale plan, 7 done in part, 8 rejects (--strict), 64 usage, 130/143 interrupted.
+    """
+
+
+def main() -> None:
+    """Entry point: runs a command and turns every outcome into one clear message and a documented exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs a command; the exit code."""
+    try:
+        result = cli.main(args=arguments, prog_name="batchctl", standalone_mode=False)
+        return int(result) if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return int(ExitCode.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return int(ExitCode.SIGINT)
+    except BatchctlError as error:
+        return _reported(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.ERROR)
+    except Exception as error:
+        return _unexpected(error)
+
+
+def _reported(error: BatchctlError) -> int:
+    from reconciler.cli.messages import error_text
+
+    click.echo(error_text(error), err=True)
+    return int(error.exit_code)
+
+
+def _unexpected(error: Exception) -> int:
+    """A fault of batchctl: said without the text of the error, which may hold anything."""
+    if os.environ.get("BATCHCTL_DEBUG"):
+        raise error
+    frames = error.__traceback__
+    place = ""
+    while frames is not None:
+        name = frames.tb_frame.f_globals.get("__name__", "")
+        if str(name).startswith("reconciler"):
+            place = f" in {name}:{frames.tb_lineno}"
+        frames = frames.tb_next
+    if isinstance(error, OSError) and error.strerror:
+        click.echo(
+            f"error: {error.strerror}{place}\n  what was accepted by Batch is written down; run the command again",
+            err=True,
+        )
+        return int(ExitCode.ERROR)
+    click.echo(
+        f"error: a fault of batchctl itself: {type(error).__name__}{place}\n"
+        "  what was accepted by Batch is written down; please report this line",
+        err=True,
+    )
+    return int(ExitCode.ERROR)

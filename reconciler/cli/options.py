@@ -1,0 +1,115 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """Where the project is, and how it is looked at."""
+
+    folder: Path
+    env: str | None
+    variables: dict[str, str]
+    colour: bool
+    log_json: bool
+
+
+def common(function: F) -> F:
+    """``-C``, ``--env``, ``--var``, ``--no-color``, ``--log-format``."""
+    for option in reversed(
+        (
+            click.option(
+                "-C",
+                "folder",
+                type=click.Path(path_type=Path),
+                help="Project folder. Default: specs if it exists, else this one.",
+            ),
+            click.option("--env", metavar="NAME", help="Environment of the project."),
+            click.option(
+                "--var", "variables", metavar="K=V", multiple=True, help="Value of a variable; overrides the specs."
+            ),
+            click.option("--no-color", is_flag=True, help="No colours."),
+            click.option(
+                "--log-format",
+                type=click.Choice(["text", "json"]),
+                default="text",
+                help="Form of progress and logs on standard error.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def selecting(function: F) -> F:
+    """``--target`` and ``-l``: a subset, never read as a deletion of the rest."""
+    for option in reversed(
+        (
+            click.option(
+                "--target",
+                "targets",
+                metavar="ADDRESS",
+                multiple=True,
+                help="Only what this address feeds; never read as a deletion of the rest.",
+            ),
+            click.option("-l", "labels", metavar="LABEL=VALUE", multiple=True, help="Only links with this label."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def common_of(
+    *, folder: Path | None, env: str | None, variables: tuple[str, ...], no_color: bool, log_format: str
+) -> Common:
+    """The shared options as one value; UsageError when one is malformed."""
+    import os
+    import sys
+
+    chosen = folder or (Path("specs") if Path("specs").is_dir() else Path())
+    if not chosen.is_dir():
+        raise click.UsageError(f"{chosen} is not a folder")
+    colour = not no_color and "NO_COLOR" not in os.environ and sys.stdout.isatty()
+    return Common(
+        folder=chosen,
+        env=env,
+        variables=dict(_pair(text, "--var") for text in variables),
+        colour=colour,
+        log_json=log_format == "json",
+    )
+
+
+def labels_of(labels: tuple[str, ...]) -> dict[str, str]:
+    """``-l label=value`` as a mapping."""
+    return dict(_pair(text, "-l") for text in labels)
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found or not name:
+        raise click.UsageError(f"{option} takes NAME=VALUE")
+    return name, value
+
+
+def formats_of(formats: tuple[str, ...], *, known: tuple[str, ...] = ("text", "json")) -> dict[str, Path | None]:
+    """``--format json --format text=plan.txt`` → where each form goes; None is standard output."""
+    chosen: dict[str, Path | None] = {}
+    for text in formats or ("text",):
+        name, found, path = text.partition("=")
+        if name in ("markdown", "html", "sarif", "github") and name not in known:
+            raise click.UsageError(f"--format {name} is not supported in this version; use {' or '.join(known)}")
+        if name not in known:
+            raise click.UsageError(f"--format takes {' or '.join(known)}, not {name!r}")
+        chosen[name] = Path(path) if found else None
+    if sum(path is None for path in chosen.values()) > 1:
+        raise click.UsageError("only one --format can go to standard output; write the other as NAME=FILE")
+    return chosen

@@ -1,0 +1,70 @@
+"""Plans and reports to standard output or files, and the exit codes they mean."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from reconciler.errors import ExitCode
+from reconciler.plan import Change, Op, Outcome, Plan
+from reconciler.render.json import plan_json
+from reconciler.render.report import report
+from reconciler.render.text import text
+
+
+def write_plan(plan: Plan, formats: dict[str, Path | None], *, colour: bool, applied: bool = False) -> None:
+    """The same plan in every form asked for."""
+    for name, path in formats.items():
+        out = plan_json(plan) if name == "json" else (report if applied else text)(plan, colour=colour and path is None)
+        out = out if out.endswith("\n") else out + "\n"
+        if path is None:
+            click.echo(out, nl=False, color=True if colour else None)
+        else:
+            _write(path, out)
+
+
+def _write(path: Path, out: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(out)
+
+
+def has_changes(plan: Plan) -> bool:
+    """Whether apply would do anything."""
+    return any(change.op is not Op.NONE and (change.refused is None or change.consent_only) for change in plan.changes)
+
+
+def has_refusals(plan: Plan) -> bool:
+    """Whether a guard or rule holds anything back."""
+    return any(change.refused is not None or change.consent_refusal is not None for change in plan.changes)
+
+
+def exit_code_of_plan(plan: Plan) -> ExitCode:
+    """With ``--detailed-exitcode``: 2 when something would change or is refused."""
+    return ExitCode.CHANGES if has_changes(plan) or has_refusals(plan) else ExitCode.OK
+
+
+def exit_code_of_apply(plan: Plan, *, wait: bool, strict: bool) -> ExitCode:
+    """The documented precedence: 1 (nothing done), 7, 4, 8, 0; interruptions are the caller's."""
+    if any(_unfinished(change) for change in plan.changes):
+        anything = any(change.accepted or change.outcome is Outcome.DONE for change in plan.changes)
+        return ExitCode.PARTIAL if anything else ExitCode.ERROR
+    if any(change.refused_rows for change in plan.changes) or (
+        wait and any(_not_indexed(change) for change in plan.changes)
+    ):
+        return ExitCode.PARTIAL
+    if has_refusals(plan):
+        return ExitCode.REFUSED
+    if strict and any(change.rejects for change in plan.changes):
+        return ExitCode.REJECTS
+    return ExitCode.OK
+
+
+def _unfinished(change: Change) -> bool:
+    return change.outcome in (Outcome.FAILED, Outcome.UNKNOWN, Outcome.NOT_ATTEMPTED, Outcome.PLANNED)
+
+
+def _not_indexed(change: Change) -> bool:
+    return bool(change.accepted) and not change.target_key.is_profiles and change.indexed is None

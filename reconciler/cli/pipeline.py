@@ -1,0 +1,164 @@
+"""specs + Batch + state + data → a plan: the calls every planning command makes, in order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler import __version__
+from reconciler.address import TargetKey
+from reconciler.apply.books import acked_of
+from reconciler.batch.client import Client
+from reconciler.batch.clock import SystemClock
+from reconciler.batch.factory import client_for_state, open_clients
+from reconciler.batch.pacing import Pacers
+from reconciler.cli.progress import Reporter
+from reconciler.cli.session import Session, state_keys
+from reconciler.course import Selection, decide, unmanaged
+from reconciler.data.engine import Engine
+from reconciler.evaluate import Evaluated, Ground, evaluate
+from reconciler.plan import Plan
+from reconciler.plan.make import make_plan
+from reconciler.policy import check
+from reconciler.refresh import refresh
+from reconciler.spec import Destination
+from reconciler.state.standing import Standing, stand
+from reconciler.state.state import State
+from reconciler.state.store import StateReader, measure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan with the folder of its staged files, and the clients it was made with."""
+
+    plan: Plan
+    staging: Path
+    clients: dict[str, Client]
+    """By account."""
+    rejects: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What part of the project a plan is for, and what it may do."""
+
+    keys: frozenset[TargetKey] | None = None
+    no_delete: bool = False
+    retry_rejects: bool = False
+
+
+@contextmanager
+def connected(
+    session: Session, state: State | None, wish: Wish, *, cancel: threading.Event, reporter: Reporter
+) -> Iterator[dict[str, Client]]:
+    """Clients by account: of every destination in use, and of accounts only the state remembers."""
+    targets = [t for t in session.resolution.targets if wish.keys is None or t.key in wish.keys]
+    used = {t.destination.name: t.destination for t in targets}
+    if wish.keys is None and state is not None:
+        owned = {known.destination for known in state.targets.values()}
+        used |= {
+            s.name: s
+            for s in session.loaded.specs.values()
+            if isinstance(s, Destination) and s.name in owned and s.name in session.keys
+        }
+    session.need_keys(used)
+    pacers = Pacers(SystemClock())
+    with ExitStack() as stack:
+        opened = open_clients(
+            used.values(),
+            session.keys,
+            pacers=pacers,
+            cancel=cancel,
+            api_url_override=session.api_url,
+            on_attempt=reporter.attempt,
+        )
+        clients = {client.account: client for client in opened.values()}
+        for client in opened.values():
+            stack.callback(client.close)
+        for known in state.targets.values() if state is not None and wish.keys is None else ():
+            keys = state_keys(session, known.keys) if known.account not in clients else None
+            if keys is None:
+                continue
+            client = client_for_state(
+                known, keys, pacers=pacers, cancel=cancel, api_url_override=session.api_url, on_attempt=reporter.attempt
+            )
+            stack.callback(client.close)
+            if client.account == known.account:
+                clients[known.account] = client
+        yield clients
+
+
+def standings_of(reader: StateReader, state: State | None) -> dict[str, Standing]:
+    """Every owned target with its acknowledgements folded in."""
+    if state is None:
+        return {}
+    return {key: stand(known, acked_of(reader, known)) for key, known in state.targets.items()}
+
+
+def plan_with(
+    session: Session,
+    reader: StateReader,
+    state: State | None,
+    clients: dict[str, Client],
+    engine: Engine,
+    wish: Wish,
+    *,
+    cancel: threading.Event,
+    reporter: Reporter,
+) -> Planned:
+    """Reads Batch, decides, evaluates, compares; nothing is written but staged files in the engine's folder."""
+    standings = standings_of(reader, state)
+    if state is not None:
+        for standing in standings.values():
+            state = state.with_target(standing.known)
+    targets = session.resolution.targets
+    reporter.stage("reading Batch")
+    inventories = refresh(
+        clients.values(),
+        standings,
+        cancel=cancel,
+        progress=lambda name: reporter.stage(f"reading audiences of {name}"),
+    )
+    courses = decide(
+        targets,
+        inventories=inventories,
+        state=state,
+        project=session.project,
+        now=session.now,
+        subset=Selection(keys=wish.keys) if wish.keys is not None else None,
+    )
+    ground = Ground(
+        root=session.root,
+        roots=session.data_roots,
+        where=session.where,
+        progress=reporter.stage,
+        path_of=reader.path_of,
+        locate=reader.locate,
+        retry_rejects=wish.retry_rejects,
+    )
+    evaluated = evaluate(engine, courses, standings, ground)
+    plan = make_plan(
+        courses,
+        evaluated.staged,
+        state=state,
+        project=session.project,
+        environment=session.common.env or "",
+        tool=f"batchctl {__version__}",
+        now=session.now,
+        specs_digest=session.loaded.digest,
+        sources=evaluated.sources,
+        partial=wish.keys is not None,
+        unmanaged=unmanaged(targets, inventories=inventories, state=state),
+        files={
+            key: measure(one.file, one.file.name, rows=one.rows) for key, one in evaluated.staged.items() if one.file
+        },
+    )
+    plan = check(plan, targets, project=session.project, state=state, now=session.now, no_delete=wish.no_delete)
+    return Planned(plan=plan, staging=engine.folder, clients=clients, rejects=_rejects(evaluated))
+
+
+def _rejects(evaluated: Evaluated) -> tuple[Path, ...]:
+    return tuple(one.rejects_file for one in evaluated.staged.values() if one.rejects_file is not None)

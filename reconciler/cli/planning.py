@@ -1,0 +1,66 @@
+"""``batchctl plan``."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting
+from reconciler.errors import ExitCode
+
+
+@click.command("plan")
+@common
+@selecting
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for batchctl apply FILE.")
+@click.option(
+    "--format", "formats", metavar="text|json[=FILE]", multiple=True, help="Form of the plan; may be repeated."
+)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when something would change or is refused.")
+@click.option("--no-delete", is_flag=True, help="No audience is deleted; members who left are still removed.")
+@click.option("--retry-rejects", is_flag=True, help="Send rows again which Batch refused earlier.")
+def command(
+    targets: tuple[str, ...],
+    labels: tuple[str, ...],
+    out: Path | None,
+    formats: tuple[str, ...],
+    detailed_exitcode: bool,
+    no_delete: bool,
+    retry_rejects: bool,
+    **shared: Any,
+) -> int:
+    """Show every create, upload and deletion that apply would do. Nothing is changed."""
+    chosen_formats = formats_of(formats)
+    options = common_of(**shared)
+    from reconciler.cli.outputs import exit_code_of_plan, write_plan
+    from reconciler.cli.pipeline import Wish, connected, plan_with
+    from reconciler.cli.progress import Reporter
+    from reconciler.cli.runs import keep_rejects
+    from reconciler.cli.session import chosen, open_session
+    from reconciler.cli.signals import cancelled_by_signals
+    from reconciler.data.engine import Engine
+    from reconciler.planfile import save
+    from reconciler.state.store import StateReader
+
+    session = open_session(options)
+    wish = Wish(keys=chosen(session, targets, labels_of(labels)), no_delete=no_delete, retry_rejects=retry_rejects)
+    reader = StateReader(session.state_root, project=session.project.name, environment=options.env or "")
+    reporter = Reporter(json_lines=options.log_json)
+    cancel = threading.Event()
+    with cancelled_by_signals(cancel), Engine(now=session.now) as engine:
+        state = reader.read()
+        with connected(session, state, wish, cancel=cancel, reporter=reporter) as clients:
+            planned = plan_with(session, reader, state, clients, engine, wish, cancel=cancel, reporter=reporter)
+        reporter.close()
+        code = exit_code_of_plan(planned.plan) if detailed_exitcode else ExitCode.OK
+        plan = planned.plan.model_copy(update={"exit_code": int(code)})
+        if out is not None:
+            save(out, planned.plan, planned.staging)
+        keep_rejects(session.state_root, planned.rejects, now=session.now, what="plan", quiet=True)
+        write_plan(plan, chosen_formats, colour=options.colour)
+        if out is not None:
+            click.echo(f"saved as {out}: batchctl apply {out}", err=True)
+    return int(code)

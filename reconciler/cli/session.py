@@ -1,0 +1,202 @@
+"""One invocation on one project: specs loaded, links resolved, keys fetched, the state folder found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.address import TargetKey, account_of
+from reconciler.cli.options import Common
+from reconciler.errors import ConfigurationError, Location, Problem, SpecInvalid
+from reconciler.link import Resolution, Target, resolve
+from reconciler.loader import Loaded, check_api_url, load, parse_ref, resolve_key
+from reconciler.spec import Destination, KeyRef, Project
+
+if TYPE_CHECKING:
+    from reconciler.batch.factory import Keys
+
+STATE = ".batchctl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Everything a command knows before it reads data or talks to Batch."""
+
+    common: Common
+    root: Path
+    loaded: Loaded
+    project: Project
+    resolution: Resolution
+    keys: dict[str, Keys] = field(repr=False)
+    """By destination name; destinations whose keys are not set are missing."""
+    missing: dict[str, ConfigurationError]
+    now: datetime
+    api_url: str | None
+
+    @property
+    def state_root(self) -> Path:
+        """The state folder of the project and environment."""
+        url, env = self.project.state.url or STATE, self.common.env
+        if env:
+            own = self.project.environments[env].state.url
+            return self.root / (own or f"{url}/{env}")
+        return self.root / url
+
+    @property
+    def data_roots(self) -> tuple[Path, ...]:
+        """Folders besides the project that sources may lie in."""
+        return tuple(Path(part) for part in os.environ.get("BATCHCTL_DATA_ROOTS", "").split(os.pathsep) if part)
+
+    def where(self, address: str, *path: str | int) -> Location:
+        """Place of a path in an object."""
+        return self.loaded.where(address, *path) or Location(address)
+
+    def need_keys(self, destinations: Iterable[str]) -> None:
+        """Stops before the first request when a key is not set."""
+        for name in destinations:
+            if name in self.missing:
+                raise self.missing[name]
+
+    def located(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+        """Problems found in data, with the source excerpt the loader would show."""
+        return problems
+
+
+def open_session(common: Common, *, today: datetime | None = None, strict: bool = True) -> Session:
+    """Loads and resolves; raises SpecInvalid with every problem when `strict`."""
+    now = today or instant()
+    allowed = tuple(part.strip() for part in os.environ.get("BATCHCTL_ALLOWED_HOSTS", "").split(",") if part.strip())
+    env_allow = os.environ.get("BATCHCTL_ENV_ALLOW")
+    root = common.folder
+    loaded = load(root, environment=common.env, variables=common.variables, allowed_hosts=allowed, env_allow=env_allow)
+    if loaded.project is None:
+        raise SpecInvalid(loaded.problems)
+    destinations = [spec for spec in loaded.specs.values() if isinstance(spec, Destination)]
+    keys, missing = _keys(destinations, root, env_allow)
+    accounts = {spec.name: _account(spec, keys) for spec in destinations}
+    resolution = resolve(
+        loaded.specs,
+        project=loaded.project,
+        environment=common.env,
+        accounts=accounts,
+        today=now.date(),
+        where=loaded.where,
+        unread=loaded.unread,
+    )
+    problems = (*loaded.problems, *resolution.problems)
+    if strict and any(problem.severity == "error" for problem in problems):
+        raise SpecInvalid(problems)
+    return Session(
+        common=common,
+        root=root,
+        loaded=loaded,
+        project=loaded.project,
+        resolution=resolution,
+        keys=keys,
+        missing=missing,
+        now=now,
+        api_url=_api_url(allowed),
+    )
+
+
+def instant() -> datetime:
+    """The run's one and only now, UTC; BATCHCTL_NOW sets it for demonstrations and tests."""
+    given = os.environ.get("BATCHCTL_NOW")
+    if given:
+        try:
+            moment = datetime.fromisoformat(given)
+        except ValueError:
+            raise click.UsageError("BATCHCTL_NOW is not a time such as 2026-11-23T06:00:00+00:00") from None
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _api_url(allowed: tuple[str, ...]) -> str | None:
+    url = os.environ.get("BATCHCTL_API_URL")
+    if not url:
+        return None
+    wrong = check_api_url(url, allowed)
+    if wrong:
+        raise ConfigurationError(
+            "BATCHCTL_API_URL may not be used", why=wrong, fix="unset it, or list its host in BATCHCTL_ALLOWED_HOSTS"
+        )
+    return url.rstrip("/")
+
+
+def _keys(
+    destinations: Iterable[Destination], root: Path, env_allow: str | None
+) -> tuple[dict[str, Keys], dict[str, ConfigurationError]]:
+    found: dict[str, Keys] = {}
+    missing: dict[str, ConfigurationError] = {}
+    for spec in destinations:
+        try:
+            found[spec.name] = keys_of((spec.rest_api_key, spec.account_key), root, env_allow)
+        except ConfigurationError as error:
+            missing[spec.name] = ConfigurationError(
+                f"destination {spec.name}: {error.what}", why=error.why, fix=error.fix
+            )
+    return found, missing
+
+
+def keys_of(refs: tuple[KeyRef, KeyRef], root: Path, env_allow: str | None) -> Keys:
+    """REST key and account key behind two references."""
+    from reconciler.batch.factory import Keys
+
+    rest, account = (resolve_key(ref, environ=os.environ, root=root, env_allow=env_allow) for ref in refs)
+    return Keys(rest=rest, live_or_project=account)
+
+
+def state_keys(session: Session, references: dict[str, str]) -> Keys | None:
+    """Keys behind the references state kept of a destination whose document is gone; None when they are not set."""
+    account = references.get("live") or references.get("project")
+    if not account or "rest" not in references:
+        return None
+    try:
+        refs = (parse_ref(references["rest"]), parse_ref(account))
+        return keys_of(refs, session.root, os.environ.get("BATCHCTL_ENV_ALLOW"))
+    except ConfigurationError:
+        return None
+
+
+def _account(spec: Destination, keys: dict[str, Keys]) -> str:
+    """The account, or a stand-in made from the reference while the key is not set."""
+    if spec.name in keys:
+        return account_of(keys[spec.name].live_or_project.get_secret_value())
+    return account_of(str(spec.account_key))
+
+
+def chosen(session: Session, targets: tuple[str, ...], labels: dict[str, str]) -> frozenset[TargetKey] | None:
+    """Keys of the targets a subset is about; None for all. UsageError when an address is unknown."""
+    if not targets and not labels:
+        return None
+    keys: set[TargetKey] = set()
+    for address in targets:
+        found = {target.key for target in session.resolution.targets if address in _addresses(target)}
+        if not found:
+            raise click.UsageError(
+                f"--target {address}: no such address; batchctl validate lists none that feeds Batch"
+            )
+        keys |= found
+    for target in session.resolution.targets:
+        if labels and any(_labelled(link.spec.labels, labels) for link in target.links):
+            keys.add(target.key)
+    return frozenset(keys)
+
+
+def _labelled(have: dict[str, str], wanted: dict[str, str]) -> bool:
+    return all(have.get(name) == value for name, value in wanted.items())
+
+
+def _addresses(target: Target) -> set[str]:
+    """Every object a target is made of: all of them select it."""
+    out = {f"destination/{target.destination.name}"}
+    for link in target.links:
+        out |= {link.address, f"segment/{link.segment.name}", f"action/{link.action.name}"}
+        out |= {f"mapping/{link.mapping.name}", f"catalogue/{link.catalogue.name}"}
+    return out

@@ -1,0 +1,60 @@
+"""Rows of a delta file as the JSON text of request bodies, built by the engine and streamed in file order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from reconciler.data.engine import explained
+from reconciler.data.sql import lit
+
+
+class Bodies:
+    """Reads slices of one immutable delta file; consecutive slices cost one pass over the file."""
+
+    def __init__(self, file: Path, item: str, *, memory: str = "120MB") -> None:
+        """`item` is SQL that gives the JSON text of one row."""
+        self._from = f"read_parquet({lit(str(file))}, file_row_number = true)"
+        self._item = item
+        self._connection = duckdb.connect(
+            config={
+                "threads": 1,
+                "memory_limit": memory,
+                "preserve_insertion_order": True,
+                "python_enable_replacements": False,
+            }
+        )
+        self._at: int | None = None
+
+    def close(self) -> None:
+        """Gives the file and its buffers back."""
+        self._connection.close()
+
+    def take(self, start: int, stop: int, *, item: str | None = None) -> bytes:
+        """The JSON array of rows [start, stop)."""
+        texts = [str(text) for (text, *_) in self._rows(start, stop, item or self._item)]
+        if len(texts) != stop - start:
+            raise AssertionError(f"the delta file has no rows {start} to {stop}")
+        return ("[" + ",".join(texts) + "]").encode()
+
+    def kinds(self, start: int, stop: int) -> list[str]:
+        """Row kinds of [start, stop)."""
+        query = f"SELECT kind FROM {self._from} WHERE file_row_number >= {start} AND file_row_number < {stop} ORDER BY file_row_number"
+        return [str(kind) for (kind,) in self._execute(query).fetchall()]
+
+    def _rows(self, start: int, stop: int, item: str) -> list[tuple[object, ...]]:
+        if item != self._item:
+            self._at = None
+            query = f"SELECT {item} FROM {self._from} WHERE file_row_number >= {start} AND file_row_number < {stop}"
+            return self._execute(query).fetchall()
+        if self._at != start:
+            self._execute(f"SELECT {self._item} FROM {self._from} WHERE file_row_number >= {start}")
+        self._at = stop
+        return self._connection.fetchmany(stop - start)
+
+    def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(query)
+        except duckdb.Error as error:
+            raise explained(error) from None

@@ -1,0 +1,218 @@
+"""A catalogue as tables: the typed rows users' SQL sees, and inside it the row numbers and "not of its type" flags.
+
+Two phases, because users' SQL may only run once the engine is locked: `find` registers files and databases, `open`
+makes the tables. Work is done once per catalogue however many links read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from reconciler.data.engine import Engine
+from reconciler.data.source import Relation, SourceMissing, finish_query, open_source
+from reconciler.data.sql import ident, lit
+from reconciler.data.values import typed
+from reconciler.errors import SourceError
+from reconciler.spec import Catalogue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Phase one: every source of a catalogue is registered, nothing has been read from databases yet."""
+
+    spec: Catalogue
+    rows: Relation
+    graph: Relation | None
+    suppressed: Relation | None
+
+    @property
+    def relations(self) -> tuple[Relation, ...]:
+        """All sources."""
+        return tuple(r for r in (self.rows, self.graph, self.suppressed) if r is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One source as a view: its typed fields, and per field the flag column that says "not of its type"."""
+
+    view: str
+    """Quoted name of the inner view: typed fields, `#row`, and a flag column ``!field`` for each field in `flags`."""
+    flags: frozenset[str]
+    malformed: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """Phase two: a catalogue that can be evaluated."""
+
+    spec: Catalogue
+    engine: Engine
+    table: str
+    rows: Sheet
+    graph: Sheet | None
+    suppressed: Sheet | None
+    files: tuple[Path, ...]
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    newest: float | None = None
+
+    @property
+    def key(self) -> str:
+        """The key column, quoted."""
+        return ident(self.spec.key)
+
+    @cached_property
+    def source_rows(self) -> int:
+        """Rows of the source, malformed ones included."""
+        return self.engine.count(f"SELECT count(*) FROM {self.rows.view}") + len(self.rows.malformed)
+
+    @cached_property
+    def suppressed_rows(self) -> int:
+        """Rows of the suppression list."""
+        return self.engine.count(f"SELECT count(*) FROM {self.suppressed.view}") if self.suppressed else 0
+
+    @cached_property
+    def doubled(self) -> str:
+        """A table of the keys that more than one row claims: those people cannot be trusted this time."""
+        name = ident(self.engine.table("doubled"))
+        repeated = (
+            f"SELECT hash({self.key}) FROM {self.rows.view} WHERE {self.key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+        )
+        self.engine.run(
+            f"CREATE TEMP TABLE {name} AS SELECT {self.key} AS key FROM {self.rows.view} "
+            f"WHERE hash({self.key}) IN ({repeated}) AND {self.key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+        )
+        return name
+
+    @cached_property
+    def doubles(self) -> int:
+        """How many people more than one row claims."""
+        return self.engine.count(f"SELECT count(*) FROM {self.doubled}")
+
+    def eligible(self, alias: str) -> str:
+        """SQL condition over the inner view under `alias`: consent given and not suppressed."""
+        terms = [f"{alias}.{ident(self.spec.consent)} IS TRUE"] if self.spec.consent else []
+        if self.suppressed and self.spec.suppress:
+            listed = f"listed.{ident(self.spec.suppress.key)} = {alias}.{self.key}"
+            terms.append(f"NOT EXISTS (SELECT 1 FROM {self.suppressed.view} AS listed WHERE {listed})")
+        return " AND ".join(terms) or "TRUE"
+
+    @cached_property
+    def unreadable(self) -> int:
+        """Rows whose key cannot be read: they may be anybody's."""
+        return len(self.rows.malformed) + self.engine.count(
+            f"SELECT count(*) FROM {self.rows.view} WHERE {self.key} IS NULL"
+        )
+
+    @property
+    def withholds(self) -> bool:
+        """Whether anybody can be withheld at all."""
+        return bool(self.spec.consent or self.suppressed)
+
+    def age(self) -> float | None:
+        """Age of the data in seconds at the run's now; None when the catalogue declares no freshness."""
+        rule = self.spec.freshness
+        if rule is None:
+            return None
+        now = self.engine.now.timestamp()
+        if rule.field is None:
+            return None if self.newest is None else max(0.0, now - self.newest)
+        newest = self.engine.row(f"SELECT epoch(CAST(max({ident(rule.field)}) AS TIMESTAMP)) FROM {self.rows.view}")[0]
+        return float("inf") if newest is None else max(0.0, now - float(str(newest)))
+
+
+def find(engine: Engine, spec: Catalogue, *, root: Path, roots: Sequence[Path]) -> Found:
+    """Registers every source of a catalogue; raises SourceMissing or SourceError."""
+    graph = open_source(engine, spec.identity_graph.source, root=root, roots=roots) if spec.identity_graph else None
+    suppressed = open_source(engine, spec.suppress, root=root, roots=roots) if spec.suppress else None
+    return Found(
+        spec=spec, rows=open_source(engine, spec.source, root=root, roots=roots), graph=graph, suppressed=suppressed
+    )
+
+
+def open_catalogue(engine: Engine, found: Found) -> Opened:
+    """Makes the tables of a catalogue; the engine is locked by now."""
+    spec = found.spec
+    fields = {name: str(kind) for name, kind in spec.fields.items()}
+    table = spec.name.replace("-", "_")
+    rows = _sheet(engine, finish_query(engine, found.rows), fields, f"#{table}", what=f"catalogue {spec.name}")
+    engine.run(f"CREATE TEMP VIEW {ident(table)} AS SELECT {', '.join(map(ident, fields))} FROM {rows.view}")
+    graph = suppressed = None
+    if found.graph is not None and spec.identity_graph is not None:
+        kinds = {
+            spec.identity_graph.key: fields[spec.key],
+            **{n: str(k) for n, k in spec.identity_graph.fields.items()},
+        }
+        graph = _sheet(
+            engine,
+            finish_query(engine, found.graph),
+            kinds,
+            f"#{table}_identities",
+            what=f"identity graph of {spec.name}",
+        )
+        view = ident(f"{table}_identities")
+        engine.run(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(map(ident, kinds))} FROM {graph.view}")
+    if found.suppressed is not None and spec.suppress is not None:
+        kinds = {spec.suppress.key: fields[spec.key]}
+        suppressed = _sheet(
+            engine,
+            finish_query(engine, found.suppressed),
+            kinds,
+            f"#{table}_suppressed",
+            what=f"suppression list of {spec.name}",
+        )
+        _readable(engine, suppressed, spec)
+    return Opened(
+        spec=spec,
+        engine=engine,
+        table=table,
+        rows=rows,
+        graph=graph,
+        suppressed=suppressed,
+        files=tuple(path for relation in found.relations for path in relation.files),
+        fingerprints={path: value for relation in found.relations for path, value in relation.fingerprints.items()},
+        newest=found.rows.newest,
+    )
+
+
+def _readable(engine: Engine, sheet: Sheet, spec: Catalogue) -> None:
+    """A suppression list with a row that cannot be read would let a suppressed person through: refused."""
+    assert spec.suppress is not None
+    flag = ident(f"!{spec.suppress.key}") if spec.suppress.key in sheet.flags else "FALSE"
+    bad = engine.count(f"SELECT count(*) FROM {sheet.view} WHERE {flag}") + len(sheet.malformed)
+    if bad:
+        raise SourceError(
+            f"the suppression list of catalogue {spec.name} has {bad} unreadable rows",
+            why=f"they are not {spec.fields[spec.key]} keys, so the people they mean cannot be found",
+            fix="correct the list; nothing was sent",
+        )
+
+
+def _sheet(engine: Engine, relation: Relation, fields: dict[str, str], name: str, *, what: str) -> Sheet:
+    missing = [field for field in fields if field not in relation.columns]
+    if missing:
+        have = ", ".join(list(relation.columns)[:20])
+        raise SourceMissing(
+            f"{what}: the source has no column {missing[0]}", why=f"it has {have}", fix="correct fields, or the source"
+        )
+    values = {field: typed(ident(field), relation.columns[field], kind) for field, kind in fields.items()}
+    picked = [f"{value.value} AS {ident(field)}" for field, value in values.items()]
+    flagged = {field: value for field, value in values.items() if value.checked}
+    picked += [f"coalesce({value.bad}, FALSE) AS {ident(f'!{field}')}" for field, value in flagged.items()]
+    query = f'SELECT {", ".join(picked)}, {_row_number(relation)} AS "#row" FROM {relation.sql}'
+    if relation.imported:  # text is parsed once, not once per pass
+        target = engine.path("typed")
+        engine.copy(query, target)
+        query = f"SELECT * FROM read_parquet({lit(str(target))})"
+    engine.run(f"CREATE TEMP VIEW {ident(name)} AS {query}")
+    return Sheet(view=ident(name), flags=frozenset(flagged), malformed=relation.malformed)
+
+
+def _row_number(relation: Relation) -> str:
+    """Row numbers of the file: rows that could not be parsed were left out and are counted back in."""
+    if not relation.malformed or not relation.skips:
+        return relation.row
+    gaps = ", ".join(str(row - index) for index, (row, _) in enumerate(sorted(relation.malformed)[:1000]))
+    return f"({relation.row} + len(list_filter([{gaps}], lambda m: m <= {relation.row})))"

@@ -1,0 +1,208 @@
+"""membership × baseline (× uncertain rows) → the staged delta: one keyed diff, written once.
+
+Everything happens in the engine; Python only sees counts. The file written here is at once what is sent, the journal
+of what was sent, and the next layer of the baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reconciler.address import IdType
+from reconciler.data import candidates, people, verdict
+from reconciler.data.baseline import Told
+from reconciler.data.engine import Engine
+from reconciler.data.membership import Members
+from reconciler.data.rejects import collect
+from reconciler.data.sql import ident, key_hash, lit
+from reconciler.data.staged import Counts, Staged
+from reconciler.data.verdict import Inputs, Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to compare for one target."""
+
+    links: Sequence[Members]
+    """Empty for an orphan that is to be emptied."""
+    told: Told
+    rules: Rules
+    id_type: IdType
+    same_rules: bool
+    """The baseline was checked by the row rules of today: unchanged rows need not be checked again."""
+    refusals: Path | None
+    item: str
+    """Wire item of a row as SQL text, to count bytes."""
+
+
+def diff(engine: Engine, request: Request) -> Staged:
+    """Stages the delta of one target. Raises SourceError when a source cannot be read."""
+    told = request.told
+    cand = _candidates(engine, request)
+    rows = people.gather(engine, request.links, cand) if request.links else None
+    wanted = _desired(engine, request, rows, cand)
+    told_part = _told_part(engine, told.told, cand)
+    uncertain = told.uncertain
+    inputs = Inputs(
+        desired=wanted,
+        told=told_part,
+        uncertain=uncertain,
+        held_keys=_held_keys(request, wanted),
+        hold_missing=_hold_missing(request),
+        withheld_keys=_union(m.withheld_keys for m in request.links),
+        refusals=f"read_parquet({lit(str(request.refusals))})" if request.refusals else None,
+    )
+    decided = verdict.decide(engine, inputs, request.rules)
+    staged = _write(engine, decided, request)
+    counts = _counts(engine, request, told.told, told_part, rows, wanted, decided)
+    rejects, path = collect(engine, request.links, wanted, decided)
+    return replace(
+        staged,
+        counts=counts,
+        rejects=rejects,
+        rejects_file=path,
+        suppressed={m.opened.spec.name: m.opened.suppressed_rows for m in request.links if m.opened.suppressed},
+        oldest={m.opened.spec.name: age for m in request.links if (age := m.opened.age()) is not None},
+        first_uses=tuple(sorted(set(request.rules.sent) - set(told.attributes) - {"$tags"})),
+    )
+
+
+def _candidates(engine: Engine, request: Request) -> str | None:
+    told, rules = request.told, request.rules
+    if told.told is None or rules.everybody or not request.same_rules or len(request.links) != 1:
+        return None
+    members = request.links[0]
+    names = [a.name for a in members.link.attributes]
+    return candidates.find(
+        engine,
+        members=members.rows,
+        told=told.told,
+        withheld=members.withheld,
+        uncertain=told.uncertain,
+        attributes=names,
+        told_attributes=list(told.attributes),
+        reasons=[f"r:{name}" for name in names],
+    )
+
+
+def _desired(engine: Engine, request: Request, rows: str | None, cand: str | None) -> people.Desired:
+    if rows is None:
+        empty = ident(engine.table("nobody"))
+        engine.run(f"CREATE TEMP TABLE {empty} (id VARCHAR, k UUID)")
+        return people.Desired(table=empty, checked="", clash=None, withheld=None, shared=0)
+    return people.desired(
+        engine,
+        request.links,
+        rows,
+        told=request.told.told,
+        candidates=cand,
+        id_type=request.id_type,
+        profiles=request.rules.profiles,
+    )
+
+
+def _told_part(engine: Engine, told: str | None, cand: str | None) -> str | None:
+    if told is None or cand is None:
+        return told
+    table = ident(engine.table("told"))
+    engine.run(f"CREATE TEMP TABLE {table} AS SELECT * FROM {told} WHERE {candidates.fold()} IN (SELECT h FROM {cand})")
+    return table
+
+
+def _union(parts: Iterable[str | None]) -> str | None:
+    found = list(dict.fromkeys(part for part in parts if part))
+    return " UNION ALL ".join(found) or None
+
+
+def _held_keys(request: Request, wanted: people.Desired) -> str | None:
+    if not request.links:
+        return None
+    faulty = [f"SELECT {key_hash('key')} FROM {wanted.checked} WHERE reason IS NOT NULL AND key IS NOT NULL"]
+    if wanted.clash:
+        faulty.append(f"SELECT {key_hash('key')} FROM {wanted.checked} WHERE id IN (SELECT id FROM {wanted.clash})")
+    opened = {id(m.opened): m.opened for m in request.links}.values()
+    faulty += [f"SELECT {key_hash('key')} FROM {o.doubled}" for o in opened if o.doubles]
+    return " UNION ALL ".join(faulty)
+
+
+def _hold_missing(request: Request) -> str | None:
+    """Rows without a readable key may belong to anybody who seems to be missing: those people are held."""
+    opened = {id(m.opened): m.opened for m in request.links}.values()
+    if not any(o.unreadable for o in opened):
+        return None
+    return " UNION ALL ".join(f"SELECT {key_hash(o.key)} FROM {o.rows.view} WHERE {o.key} IS NOT NULL" for o in opened)
+
+
+def _write(engine: Engine, decided: str, request: Request) -> Staged:
+    names = [f"a:{name}" for name in sorted(request.rules.attributes)]
+    columns = ", ".join(["id", "kind", "k", "held", *map(ident, names)])
+    sent = f"SELECT {columns} FROM {decided} WHERE kind IS NOT NULL AND NOT refused"
+    nulls = ", ".join(["id", "'reset' AS kind", "k", "held", *(f"NULL AS {ident(name)}" for name in names)])
+    if not request.rules.profiles:
+        resets = f"SELECT {nulls} FROM {decided} WHERE kind = 'put' AND NOT refused"
+        sent = f"{sent} UNION ALL {resets}"
+    kinds = engine.rows(f"SELECT kind, count(*) FROM ({sent}) GROUP BY 1")
+    number = {str(kind): int(str(n)) for kind, n in kinds}
+    rows = sum(number.values())
+    if not rows:
+        return Staged()
+    path = engine.path("delta")
+    engine.copy(f"SELECT * FROM ({sent}) ORDER BY {verdict.ORDER}, id", path, ordered=True)
+    weight = engine.count(f"SELECT coalesce(sum(strlen({request.item}) + 1), 0) FROM read_parquet({lit(str(path))})")
+    return Staged(
+        file=path,
+        rows=rows,
+        consent_rows=number.get("consent", 0),
+        remove_rows=number.get("remove", 0),
+        reset_rows=number.get("reset", 0),
+        add_rows=number.get("add", 0),
+        put_rows=number.get("put", 0),
+        bytes=weight,
+    )
+
+
+def _counts(
+    engine: Engine,
+    request: Request,
+    told: str | None,
+    part: str | None,
+    rows: str | None,
+    wanted: people.Desired,
+    decided: str,
+) -> Counts:
+    changes = {
+        str(change): (int(str(n)), int(str(cleared)))
+        for change, n, cleared in engine.rows(
+            f"SELECT change, count(*), count(*) FILTER (WHERE cleared) FROM {decided} "
+            "WHERE kind IS NOT NULL AND NOT refused GROUP BY 1"
+        )
+    }
+    held, refused = engine.row(
+        f"SELECT count(*) FILTER (WHERE held_back), count(*) FILTER (WHERE refused) FROM {decided}"
+    )
+    told_all = engine.count(f"SELECT count(*) FROM {told}") if told else 0
+    looked_at = told_all if part == told else engine.count(f"SELECT count(*) FROM {part}")
+    unchanged = told_all - looked_at
+    number = {name: n for name, (n, _) in changes.items()}
+    read = engine.count(f"SELECT count(*) FROM {rows}") if rows else 0
+    absent_again = engine.count(
+        f"SELECT count(*) FROM {decided} WHERE kind IN ('add', 'put') AND NOT is_t AND change <> 'added' AND NOT refused"
+    )
+    return Counts(
+        members=unchanged + engine.count(f"SELECT count(*) FROM {wanted.table}"),
+        rows_read=unchanged + read,
+        source_rows=min((m.opened.source_rows for m in request.links), default=1),
+        added=number.get("added", 0),
+        removed=number.get("removed", 0),
+        changed=number.get("changed", 0),
+        cleared=sum(cleared for _, cleared in changes.values()) - changes.get("consent", (0, 0))[1],
+        consent=number.get("consent", 0),
+        after=told_all + number.get("added", 0) + absent_again - number.get("removed", 0)
+        - engine.count(f"SELECT count(*) FROM {decided} WHERE kind = 'consent' AND is_t"),
+        held=int(str(held)),
+        shared=wanted.shared,
+        reasserted=number.get("again", 0),
+        refused_before=int(str(refused)),
+    )  # fmt: skip

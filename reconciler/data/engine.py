@@ -1,0 +1,146 @@
+"""One DuckDB connection per run: limits, a private folder for what spills, the clock fixed, and the lock on SQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from reconciler.data.sql import lit, lit_list
+from reconciler.errors import BatchctlError, SourceError
+
+_CLOCK = {
+    "TIMESTAMP": ("now", "get_current_timestamp", "transaction_timestamp", "current_localtimestamp"),
+    "DATE": ("today", "current_date"),
+    "TIME": ("get_current_time", "current_localtime"),
+}
+
+
+class SqlInvalid(SourceError):
+    """SQL that does not compile: an unknown column, a wrong type, a function that does not exist."""
+
+
+class Engine:
+    """Owns the connection and the run's private folder (mode 0700, removed at the end).
+
+    `now()` and its relatives answer the run's own instant in UTC. After `lock()` no SQL can read or write a file
+    outside the run's folder and the files named, attach, install or change a setting.
+    """
+
+    def __init__(self, *, now: datetime, memory: str = "400MB", threads: int = 2, scratch: Path | None = None) -> None:
+        self.now = now
+        self.folder = Path(tempfile.mkdtemp(prefix="batchctl-", dir=scratch))
+        self.connection = duckdb.connect(
+            config={
+                "threads": threads,
+                "memory_limit": memory,
+                "temp_directory": str(self.folder / "spill"),
+                "preserve_insertion_order": False,
+                "python_enable_replacements": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        self._serial = 0
+        self.run("SET TimeZone = 'UTC'")
+        moment = now.strftime("%Y-%m-%d %H:%M:%S")
+        for kind, names in _CLOCK.items():
+            for name in names:
+                self.run(f"CREATE MACRO {name}() AS CAST(TIMESTAMP '{moment}' AS {kind})")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection and removes the private folder."""
+        self.connection.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def lock(self, paths: Iterable[Path]) -> None:
+        """From here on only `paths` and the run's folder can be read, only the folder written, nothing configured."""
+        self.run(f"SET allowed_paths = {lit_list(str(path) for path in paths)}")
+        self.run(f"SET allowed_directories = {lit_list([f'{self.folder}{os.sep}'])}")
+        self.run("SET enable_external_access = false")
+        self.run("SET lock_configuration = true")
+
+    def run(self, sql: str) -> None:
+        """Executes one statement for its effect."""
+        self._execute(sql)
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """All rows of a small result."""
+        return self._execute(sql).fetchall()
+
+    def row(self, sql: str) -> tuple[object, ...]:
+        """The only row of a result."""
+        found = self._execute(sql).fetchone()
+        if found is None:
+            raise AssertionError("a query that always has a row had none")
+        return tuple(found)
+
+    def count(self, sql: str) -> int:
+        """A single whole number."""
+        return int(str(self.row(sql)[0] or 0))
+
+    def columns(self, sql: str) -> list[tuple[str, str]]:
+        """Name and DuckDB type of every column of a query, without running it."""
+        return [(str(row[0]), str(row[1])) for row in self.rows(f"DESCRIBE {sql}")]
+
+    def table(self, stem: str) -> str:
+        """A name nothing else has in this run."""
+        self._serial += 1
+        return f"{stem}#{self._serial}"
+
+    def path(self, stem: str, suffix: str = ".parquet") -> Path:
+        """A file of the run's folder that nothing else uses."""
+        self._serial += 1
+        return self.folder / f"{stem}-{self._serial}{suffix}"
+
+    def copy(self, sql: str, to: Path, *, ordered: bool = False) -> int:
+        """Writes a query as Parquet, mode 0600; rows written."""
+        os.close(os.open(to, os.O_CREAT | os.O_WRONLY, 0o600))
+        order = ", PRESERVE_ORDER true" if ordered else ""
+        return self.count(
+            f"COPY ({sql}) TO {lit(str(to))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1{order})"
+        )
+
+    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self.connection.execute(sql)
+        except duckdb.Error as error:
+            raise explained(error) from None
+
+
+def explained(error: duckdb.Error) -> BatchctlError:
+    """A DuckDB error as one clear message; cell values that DuckDB quotes are left out."""
+    text = str(error).strip()
+    first = text.splitlines()[0][:300] if text else type(error).__name__
+    if "No space left" in text or "could not write all bytes" in text.lower():
+        return SourceError(
+            "no space left on the disk for intermediate results",
+            why=first,
+            fix="free some disk space; nothing was sent",
+        )
+    if isinstance(
+        error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.PermissionException)
+    ):
+        return SqlInvalid("SQL that does not compile", why=first, fix="correct the SQL (DuckDB's dialect)")
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return SourceError(
+            "not enough memory or temporary disk space to evaluate the segments",
+            why=first,
+            fix="free disk space in the temporary folder (TMPDIR)",
+        )
+    if isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException)):
+        first = first.split(":")[0]
+    return SourceError("the data could not be read", why=first, fix="check the source files; nothing was sent")

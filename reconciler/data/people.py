@@ -1,0 +1,123 @@
+"""Candidate rows → desired identifiers: rejects set aside, withheld identifiers taken out, repeats merged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reconciler.address import IdType
+from reconciler.data import checks
+from reconciler.data.candidates import fold
+from reconciler.data.engine import Engine
+from reconciler.data.membership import Members
+from reconciler.data.sql import ident, key_hash, lit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """Tables of one target."""
+
+    table: str
+    """``id, k, a:… , r:…, c:…`` of every desired identifier among the candidates, once each."""
+    checked: str
+    """Candidate rows with ``link`` and ``reason``."""
+    clash: str | None
+    """Identifiers refused because another one differs from them only by case."""
+    withheld: str | None
+    """Identifiers withheld, among the candidates."""
+    shared: int
+
+
+def gather(engine: Engine, links: Sequence[Members], candidates: str | None) -> str:
+    """A table of the candidate rows of all links, with the link's number and, per attribute, that a link covers it."""
+    table = ident(engine.table("rows"))
+    parts = []
+    for n, members in enumerate(links):
+        covered = "".join(f", TRUE AS {ident(f'c:{a.name}')}" for a in members.link.attributes)
+        where = f" WHERE {fold()} IN (SELECT h FROM {candidates})" if candidates else ""
+        if candidates:
+            where += " OR id IS NULL"
+        parts.append(f"SELECT *, {n} AS link{covered} FROM {members.rows}{where}")
+    engine.run(f"CREATE TEMP TABLE {table} AS {' UNION ALL BY NAME '.join(parts)}")
+    return table
+
+
+def desired(
+    engine: Engine,
+    links: Sequence[Members],
+    rows: str,
+    *,
+    told: str | None,
+    candidates: str | None,
+    id_type: IdType,
+    profiles: bool,
+) -> Desired:
+    """Checks, withholds and merges the rows of a target; `told` is consulted for identifiers that clash by case."""
+    checked = _checked(engine, links, rows, id_type, profiles=profiles)
+    withheld = _withheld(engine, links, candidates)
+    repeated = ident(engine.table("repeated"))
+    engine.run(
+        f"CREATE TEMP TABLE {repeated} AS SELECT {fold()} AS h FROM {checked} WHERE reason IS NULL GROUP BY 1 HAVING count(*) > 1"
+    )
+    clash = _clash(engine, checked, repeated, told) if id_type is not IdType.EMAIL else None
+    columns = [name for name, _ in engine.columns(f"SELECT * FROM {checked}") if name[:2] in ("a:", "r:", "c:")]
+    table, firsts = ident(engine.table("desired")), ident(engine.table("firsts"))
+    barred = "".join(f" AND id NOT IN (SELECT id FROM {name})" for name in (withheld, clash) if name)
+    alone = f"SELECT id, key{_listed(columns)} FROM {checked} WHERE reason IS NULL AND {fold()} NOT IN (SELECT h FROM {repeated}){barred}"
+    engine.run(
+        f"CREATE TEMP TABLE {firsts} AS SELECT id, min(key) AS key, count(DISTINCT key) AS people FROM {checked} "
+        f"WHERE reason IS NULL AND {fold()} IN (SELECT h FROM {repeated}){barred} GROUP BY id"
+    )
+    largest = "".join(f", max({ident(name)}) AS {ident(name)}" for name in columns)
+    merged = (
+        f"SELECT id, key{largest} FROM {checked} JOIN {firsts} USING (id, key) WHERE reason IS NULL GROUP BY id, key"
+    )
+    engine.run(
+        f"CREATE TEMP TABLE {table} AS SELECT *, {key_hash('key')} AS k FROM ({alone} UNION ALL BY NAME {merged})"
+    )
+    shared = engine.count(f"SELECT count(*) FROM {firsts} WHERE people > 1")
+    return Desired(table=table, checked=checked, clash=clash, withheld=withheld, shared=shared)
+
+
+def _listed(columns: Sequence[str]) -> str:
+    return "".join(f", {ident(name)}" for name in columns)
+
+
+def _checked(engine: Engine, links: Sequence[Members], rows: str, id_type: IdType, *, profiles: bool) -> str:
+    table = ident(engine.table("checked"))
+    refused = checks.identifier_reason("id", id_type, profiles=profiles)
+    doubled = [
+        f"(link IN ({', '.join(str(n) for n, m in enumerate(links) if m.opened is opened)}) AND key IN (SELECT key FROM {opened.doubled}))"
+        for opened in {id(m.opened): m.opened for m in links}.values()
+        if opened.doubles
+    ]
+    twice = f"WHEN {' OR '.join(doubled)} THEN {lit('key on more than one row')} " if doubled else ""
+    engine.run(
+        f"CREATE TEMP TABLE {table} AS SELECT *, CASE WHEN fault IS NOT NULL THEN fault {twice}ELSE {refused} END AS reason FROM {rows}"
+    )
+    return table
+
+
+def _withheld(engine: Engine, links: Sequence[Members], candidates: str | None) -> str | None:
+    sources = list(dict.fromkeys(m.withheld for m in links if m.withheld is not None))
+    if not sources:
+        return None
+    table = ident(engine.table("withheld"))
+    where = f" WHERE {fold()} IN (SELECT h FROM {candidates})" if candidates else ""
+    engine.run(
+        f"CREATE TEMP TABLE {table} AS SELECT DISTINCT id FROM ({' UNION ALL '.join(f'SELECT id FROM {s}{where}' for s in sources)})"
+    )
+    return table
+
+
+def _clash(engine: Engine, checked: str, repeated: str, told: str | None) -> str | None:
+    table = ident(engine.table("clash"))
+    groups = (
+        f"SELECT lower(id) FROM {checked} WHERE reason IS NULL AND {fold()} IN (SELECT h FROM {repeated}) "
+        "GROUP BY 1 HAVING count(DISTINCT id) > 1"
+    )
+    known = f" AND id NOT IN (SELECT id FROM {told})" if told else ""
+    engine.run(
+        f"CREATE TEMP TABLE {table} AS SELECT DISTINCT id FROM {checked} WHERE reason IS NULL AND lower(id) IN ({groups}){known}"
+    )
+    return table if engine.count(f"SELECT count(*) FROM {table}") else None

@@ -1,0 +1,47 @@
+"""Rows Batch refused, kept by a digest of the refused wish: sent again only when the wish changes (or when asked)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from reconciler.data.engine import Engine
+from reconciler.data.sql import ident, lit
+
+
+def wish(columns: Sequence[str]) -> str:
+    """SQL of the digest of what is wished for a row: its verb and every attribute value, by name.
+
+    `columns` are the row's ``a:<name>`` columns; attributes without a value do not count, so that a new attribute
+    nobody has a value for changes no wish.
+    """
+    verb = "CASE WHEN kind IN ('add', 'put') THEN 'add' ELSE 'remove' END"
+    values = [
+        f"CASE WHEN {ident(name)} IS NOT NULL THEN {lit(name + '=')} || CAST({ident(name)} AS VARCHAR) END"
+        for name in sorted(columns)
+    ]
+    return f"CAST(md5(concat_ws(chr(31), {', '.join([verb, *values])})) AS UUID)"
+
+
+def record(
+    engine: Engine, *, before: Path | None, file: Path, sent: str, refused: Iterable[tuple[int, str]], to: Path
+) -> int:
+    """Writes the refusals (id, wish, reason) after an upload; how many there are.
+
+    `sent` is an SQL condition over ``file_row_number``: older refusals of identifiers sent now are dropped.
+    """
+    read = f"read_parquet({lit(str(file))}, file_row_number = true)"
+    columns = [name for name, _ in engine.columns(f"SELECT * FROM {read}") if name.startswith("a:")]
+    table = ident(engine.table("words"))
+    engine.run(f"CREATE TEMP TABLE {table} (row BIGINT, reason VARCHAR)")
+    rows = list(refused)
+    for at in range(0, len(rows), 1000):
+        values = ", ".join(f"({row}, {lit(reason)})" for row, reason in rows[at : at + 1000])
+        engine.run(f"INSERT INTO {table} VALUES {values}")
+    fresh = (
+        f"SELECT id, {wish(columns)} AS wish, reason FROM {read} AS f JOIN {table} AS w ON w.row = f.file_row_number"
+    )
+    older = ""
+    if before is not None:
+        older = f" UNION ALL SELECT id, wish, reason FROM read_parquet({lit(str(before))}) WHERE id NOT IN (SELECT id FROM {read} WHERE {sent})"
+    return engine.copy(f"SELECT * FROM ({fresh}{older}) ORDER BY id", to, ordered=True)

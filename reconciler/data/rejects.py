@@ -1,0 +1,64 @@
+"""Rows that are not sent, each with its reason: counted for the plan, listed in a file of the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reconciler.data.engine import Engine
+from reconciler.data.membership import Members
+from reconciler.data.people import Desired
+from reconciler.data.sql import ident, lit
+from reconciler.data.staged import RejectCount
+
+
+def collect(
+    engine: Engine, links: Sequence[Members], wanted: Desired, decided: str
+) -> tuple[tuple[RejectCount, ...], Path | None]:
+    """Counts by link and reason, and a Parquet file (link, reason, key, id, row), or None when there is no reject."""
+    if not links:
+        return (), None
+    table = ident(engine.table("rejects"))
+    engine.run(
+        f"CREATE TEMP TABLE {table} AS SELECT DISTINCT * FROM ({' UNION ALL '.join(_parts(links, wanted, decided))})"
+    )
+    counted = engine.rows(f"SELECT link, reason, count(*) FROM {table} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2")
+    if not counted:
+        return (), None
+    path = engine.path("rejects")
+    engine.copy(f"SELECT * FROM {table} ORDER BY link, reason, key, id, row", path, ordered=True)
+    return tuple(
+        RejectCount(link=str(link), reason=str(reason), count=int(str(n))) for link, reason, n in counted
+    ), path
+
+
+def _parts(links: Sequence[Members], wanted: Desired, decided: str) -> list[str]:
+    named = "CASE link " + " ".join(f"WHEN {n} THEN {lit(m.link.address)}" for n, m in enumerate(links)) + " END"
+    person = "CAST(key AS VARCHAR) AS key"
+    row_level = "reason = fault OR reason = 'key on more than one row'"
+    parts = [
+        (f"SELECT {named} AS link, reason, {person}, CASE WHEN {row_level} THEN NULL ELSE id END AS id, row "
+        f"FROM {wanted.checked} WHERE reason IS NOT NULL")
+    ]
+    if wanted.clash:
+        parts.append(
+            f"SELECT {named}, 'differs from another identifier only by case', {person}, id, row "
+            f"FROM {wanted.checked} WHERE reason IS NULL AND id IN (SELECT id FROM {wanted.clash})"
+        )
+    for name in sorted({a.name for m in links for a in m.link.attributes}):
+        column = ident(f"r:{name}")
+        parts.append(
+            f"SELECT {named}, {column}, {person}, NULL, row FROM {wanted.checked} WHERE reason IS NULL AND {column} IS NOT NULL"
+        )
+    for members in links:
+        address = lit(members.link.address)
+        if members.unknown_keys:
+            parts.append(
+                f"SELECT {address}, 'key not in the catalogue', {person}, NULL, NULL FROM ({members.unknown_keys})"
+            )
+        if members.opened.rows.malformed:
+            values = ", ".join(f"({row}, {lit(why)})" for row, why in members.opened.rows.malformed)
+            parts.append(f"SELECT {address}, why, NULL, NULL, row FROM (VALUES {values}) AS m(row, why)")
+    first = lit(links[0].link.address)
+    parts.append(f"SELECT {first}, concat('refused by Batch: ', words), NULL, id, NULL FROM {decided} WHERE refused")
+    return parts

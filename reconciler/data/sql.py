@@ -1,0 +1,47 @@
+"""Quoting and small pieces of DuckDB SQL shared by the data room. Pure text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+DUCK_TYPES = {
+    "string": "VARCHAR",
+    "integer": "BIGINT",
+    "float": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "url": "VARCHAR",
+    "list<string>": "VARCHAR[]",
+}
+"""Logical type → column type of catalogues, baselines and delta files."""
+
+
+def ident(name: str) -> str:
+    """An identifier, quoted."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def lit(text: str) -> str:
+    """A text literal, quoted."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def lit_list(texts: Iterable[str]) -> str:
+    """A list of text literals: ``['a', 'b']``."""
+    return "[" + ", ".join(lit(text) for text in texts) + "]"
+
+
+def conjunction(terms: Iterable[str]) -> str:
+    """Terms joined by AND, each in parentheses; TRUE when there is none."""
+    return " AND ".join(f"({term})" for term in terms) or "TRUE"
+
+
+def disjunction(terms: Iterable[str]) -> str:
+    """Terms joined by OR, each in parentheses; FALSE when there is none."""
+    return " OR ".join(f"({term})" for term in terms) or "FALSE"
+
+
+def key_hash(expression: str) -> str:
+    """128-bit hash of a person's key as a UUID (16 bytes in Parquet); 64 bits would collide."""
+    return f"CAST(md5(CAST({expression} AS VARCHAR)) AS UUID)"

@@ -1,0 +1,218 @@
+"""Desired × told × uncertain → what happens to each identifier: one exact keyed join over the candidates.
+
+    member  told  uncertain │ audience                                   profiles
+    ────────────────────────┼────────────────────────────────────────────────────────────────────────────
+      no     yes     *      │ consent (withheld) · held · kept · remove  the same, with attributes as null
+      no     no      yes    │ remove again                               null every name possibly held
+      yes    no      *      │ add                                        add
+      yes    yes     no     │ nothing, or add / reset + put if changed   nothing, or add with nulls if changed
+      yes    yes     yes    │ add again / reset + put                    add again
+
+A *put* follows its *reset* after a barrier because an add cannot drop an attribute key
+(https://doc.batch.com/developer/api/cep/audiences/update describes add and remove only).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.data.engine import Engine
+from reconciler.data.people import Desired
+from reconciler.data.refusals import wish
+from reconciler.data.sql import DUCK_TYPES, disjunction, ident, lit
+
+ORDER = "CASE kind WHEN 'consent' THEN 0 WHEN 'remove' THEN 1 WHEN 'reset' THEN 2 WHEN 'add' THEN 3 ELSE 4 END"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How one target treats people who leave, and on what footing it is compared."""
+
+    profiles: bool
+    attributes: Mapping[str, str]
+    """Every attribute of the target now or told before → logical type."""
+    sent: frozenset[str]
+    """Attributes the target carries now."""
+    unset_on_exit: frozenset[str]
+    """Profiles: attributes cleared for people who left; all others are kept."""
+    delete: bool
+    """Audiences: people who left are removed."""
+    everybody: bool
+    retry_rejects: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Relations over the candidates; None where there is nothing."""
+
+    desired: Desired
+    told: str | None
+    uncertain: str | None
+    held_keys: str | None
+    """SQL of key hashes of people whose rows cannot be trusted this time."""
+    hold_missing: str | None
+    """SQL of all key hashes of the catalogues, when rows without a readable key may be anybody missing from them."""
+    withheld_keys: str | None
+    refusals: str | None
+
+
+def decide(engine: Engine, inputs: Inputs, rules: Rules) -> str:
+    """A table of verdicts: ``id, kind, k, held, a:…, change, refused`` (kind NULL: nothing is sent)."""
+    joined = ident(engine.table("joined"))
+    engine.run(
+        f"CREATE TEMP TABLE {joined} AS SELECT *, {_fault(inputs)} AS fault_hold FROM ({_joined(inputs, rules)})"
+    )
+    final = ident(engine.table("final"))
+    engine.run(f"CREATE TEMP TABLE {final} AS {_final(joined, rules)}")
+    verdict = ident(engine.table("verdict"))
+    engine.run(f"CREATE TEMP TABLE {verdict} AS {_verdict(final, inputs, rules)}")
+    return verdict
+
+
+def _joined(inputs: Inputs, rules: Rules) -> str:
+    names = list(rules.attributes)
+    wanted = [ident(f"{mark}:{name}") for name in names if name in rules.sent for mark in "arc"]
+    d = f"SELECT id, k{''.join(', ' + name for name in wanted)} FROM {inputs.desired.table}"
+    told_columns = "".join(f", {ident(f'a:{name}')}" for name in names)
+    t = f"SELECT id, k{told_columns} FROM {inputs.told}" if inputs.told else _nothing(rules)
+    u = (
+        f"SELECT id, names FROM {inputs.uncertain}"
+        if inputs.uncertain
+        else "SELECT NULL::VARCHAR AS id, NULL::VARCHAR[] AS names WHERE FALSE"
+    )
+    picked = ["coalesce(d.id, t.id, u.id) AS id", "coalesce(d.k, t.k) AS k", "t.k AS told_k"]
+    picked += [
+        "d.id IS NOT NULL AS is_d",
+        "t.id IS NOT NULL AS is_t",
+        "u.id IS NOT NULL AS is_u",
+        "coalesce(u.names, []) AS unsure",
+    ]
+    for name in names:
+        column = ident(f"a:{name}")
+        kind = DUCK_TYPES[rules.attributes[name]]
+        has = name in rules.sent
+        picked.append(f"{f'd.{column}' if has else f'CAST(NULL AS {kind})'} AS {ident(f'd:{name}')}")
+        picked.append(f"{f'''d.{ident(f'r:{name}')} IS NOT NULL''' if has else 'FALSE'} AS {ident(f'b:{name}')}")
+        picked.append(f"{f'''coalesce(d.{ident(f'c:{name}')}, FALSE)''' if has else 'FALSE'} AS {ident(f'c:{name}')}")
+        picked.append(f"t.{column} AS {ident(f't:{name}')}")
+    return (
+        f"SELECT {', '.join(picked)} FROM ({d}) AS d FULL JOIN ({t}) AS t ON d.id = t.id "
+        f"FULL JOIN ({u}) AS u ON coalesce(d.id, t.id) = u.id"
+    )
+
+
+def _fault(inputs: Inputs) -> str:
+    """True for told identifiers of a person whose row cannot be trusted this time: a data fault is not an exit."""
+    held = [f"told_k IN ({inputs.held_keys})"] if inputs.held_keys else []
+    if inputs.hold_missing:
+        held.append(f"told_k NOT IN ({inputs.hold_missing})")
+    if inputs.desired.checked:
+        held.append(f"id IN (SELECT id FROM {inputs.desired.checked} WHERE reason IS NOT NULL AND id IS NOT NULL)")
+    return f"coalesce(is_t AND ({disjunction(held)}), FALSE)"
+
+
+def _nothing(rules: Rules) -> str:
+    columns = "".join(
+        f", CAST(NULL AS {DUCK_TYPES[kind]}) AS {ident(f'a:{name}')}" for name, kind in rules.attributes.items()
+    )
+    return f"SELECT NULL::VARCHAR AS id, NULL::UUID AS k{columns} WHERE FALSE"
+
+
+def _final(joined: str, rules: Rules) -> str:
+    """Adds the value each attribute is to have (``a:``), the names possibly held, and those to drop."""
+    finals, told_names, final_names = [], [], []
+    for name in rules.attributes:
+        d, t, bad, covered = (ident(f"{mark}:{name}") for mark in "dtbc")
+        kept = f"CASE WHEN is_t THEN {t} END"
+        gone = f"CASE WHEN fault_hold THEN {kept} END" if name in rules.unset_on_exit else kept
+        if rules.profiles:
+            value = f"CASE WHEN {bad} THEN {kept} WHEN {covered} THEN {d} ELSE {gone} END"
+        else:
+            value = f"CASE WHEN {bad} THEN {kept} ELSE {d} END"
+        kind = DUCK_TYPES[rules.attributes[name]]
+        finals.append(f"CAST({value} AS {kind}) AS {ident(f'a:{name}')}")
+        told_names.append(f"CASE WHEN {t} IS NOT NULL THEN {lit(name)} END")
+        final_names.append(f"CASE WHEN {ident(f'a:{name}')} IS NOT NULL THEN {lit(name)} END")
+    may_hold = f"list_sort(list_distinct(list_concat({_present(told_names)}, unsure)))"
+    inner = f"SELECT *{''.join(', ' + final for final in finals)}, {may_hold} AS may_hold FROM {joined}"
+    drops = f"list_filter(may_hold, lambda x: NOT list_contains({_present(final_names)}, x))"
+    changed = disjunction(f"{ident(f'a:{name}')} IS DISTINCT FROM {ident(f't:{name}')}" for name in rules.attributes)
+    empty = " AND ".join(f"{ident(f'a:{name}')} IS NULL" for name in rules.attributes) or "TRUE"
+    return f"SELECT *, {drops} AS drops, {changed} AS changed, {empty} AS empty FROM ({inner})"
+
+
+def _present(cases: list[str]) -> str:
+    return f"list_filter([{', '.join(cases)}], lambda x: x IS NOT NULL)" if cases else "CAST([] AS VARCHAR[])"
+
+
+def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
+    withheld = [f"id IN (SELECT id FROM {inputs.desired.withheld})"] if inputs.desired.withheld else []
+    if inputs.withheld_keys:
+        withheld.append(f"told_k IN ({inputs.withheld_keys})")
+    marked = (
+        f"SELECT *, coalesce({disjunction(withheld)}, FALSE) AS withheld, "
+        f"is_t AND NOT is_d AND fault_hold AS held_back FROM {final}"
+    )
+    staged = f"SELECT *, {_kind(rules)} AS kind, {_change(rules)} AS change FROM ({marked})"
+    values = "".join(f", {_value(name, rules)}" for name in rules.attributes)
+    sent = f"SELECT *, {wish([f'a:{name}' for name in rules.attributes])} AS wish FROM ({staged})"
+    refused = "FALSE"
+    join = ""
+    if inputs.refusals and not rules.retry_rejects:
+        join = f" LEFT JOIN {inputs.refusals} AS rf ON rf.id = sent.id AND rf.wish = sent.wish"
+        refused = "coalesce(rf.id IS NOT NULL AND sent.kind IS NOT NULL AND sent.kind <> 'consent', FALSE)"
+    return (
+        f"SELECT sent.id, sent.kind, sent.k, {_held(rules)} AS held{values}, sent.change, sent.held_back, sent.wish, "
+        f"{refused} AS refused, {'rf.reason' if join else 'NULL::VARCHAR'} AS words, sent.is_t, sent.is_u, "
+        f"{_cleared(rules)} AS cleared FROM ({sent}) AS sent{join}"
+    )
+
+
+def _kind(rules: Rules) -> str:
+    again = "TRUE" if rules.everybody else "is_u"
+    drop = "FALSE" if rules.profiles else "len(drops) > 0 AND (is_t OR is_u)"
+    member = f"CASE WHEN is_t AND NOT changed AND len(drops) = 0 AND NOT {again} THEN NULL WHEN {drop} THEN 'put' ELSE 'add' END"
+    if rules.profiles:
+        gone = f"CASE WHEN changed AND empty THEN 'remove' WHEN changed OR len(drops) > 0 THEN 'add' WHEN {again} AND NOT empty THEN 'add' END"
+        member = f"CASE WHEN empty AND is_t THEN 'remove' WHEN empty AND len(drops) > 0 THEN 'remove' WHEN empty THEN NULL ELSE {member} END"
+    else:
+        gone = "'remove'" if rules.delete else "CASE WHEN is_u THEN 'add' END"
+    return (
+        "CASE WHEN NOT is_d AND (is_t OR is_u) AND withheld THEN 'consent' "
+        f"WHEN is_d THEN {member} WHEN is_t AND held_back THEN CASE WHEN is_u THEN 'add' END "
+        f"WHEN is_t THEN {gone} WHEN is_u THEN 'remove' END"
+    )
+
+
+def _change(rules: Rules) -> str:
+    """What guards count: added, removed, changed; again = only re-asserted."""
+    kind = _kind(rules)
+    return (
+        f"CASE ({kind}) WHEN 'consent' THEN 'consent' WHEN 'remove' THEN CASE WHEN is_t THEN 'removed' ELSE 'again' END "
+        "WHEN 'add' THEN CASE WHEN NOT is_t THEN 'added' WHEN changed AND NOT held_back THEN 'changed' ELSE 'again' END "
+        "WHEN 'put' THEN CASE WHEN NOT is_t THEN 'added' WHEN changed THEN 'changed' ELSE 'again' END END"
+    )
+
+
+def _value(name: str, rules: Rules) -> str:
+    """The value sent: none on removals; the value told where a held or kept person is asserted again."""
+    kept = "sent.held_back" if rules.profiles else "sent.held_back OR NOT sent.is_d"
+    told, value = f"sent.{ident(f't:{name}')}", f"sent.{ident(f'a:{name}')}"
+    return f"CASE WHEN sent.kind IN ('add', 'put') THEN CASE WHEN {kept} THEN {told} ELSE {value} END END AS {ident(f'a:{name}')}"
+
+
+def _held(rules: Rules) -> str:
+    """Names to null (profiles), or that a reader of an unacknowledged row must still reckon with (audiences)."""
+    return (
+        "CASE WHEN sent.kind IN ('consent', 'remove') OR sent.held_back THEN sent.may_hold ELSE sent.drops END"
+        if rules.profiles
+        else "sent.drops"
+    )
+
+
+def _cleared(rules: Rules) -> str:
+    lost = disjunction(
+        f"sent.{ident(f't:{name}')} IS NOT NULL AND sent.{ident(f'a:{name}')} IS NULL" for name in rules.attributes
+    )
+    return f"coalesce(sent.kind IS NOT NULL AND sent.is_t AND (sent.kind = 'consent' OR {lost}), FALSE)"

@@ -1,0 +1,185 @@
+"""Courses → staged deltas: catalogues opened once, each target diffed once, every problem of specs collected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.address import IdType, TargetKey
+from reconciler.batch.items import item_of
+from reconciler.course import Course
+from reconciler.data import baseline, catalogue, delta
+from reconciler.data.catalogue import Found, Opened
+from reconciler.data.checks import RULES
+from reconciler.data.engine import Engine
+from reconciler.data.membership import Members
+from reconciler.data.segments import check_segment
+from reconciler.data.source import SourceMissing
+from reconciler.data.staged import Staged
+from reconciler.data.verdict import Rules
+from reconciler.errors import Location, Problem, SpecInvalid
+from reconciler.spec import Catalogue
+from reconciler.state.standing import Standing
+from reconciler.state.state import DataFile
+
+Where = Callable[..., Location]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Where data lies, and who wants to hear of progress."""
+
+    root: Path
+    roots: Sequence[Path] = ()
+    where: Where
+    progress: Callable[[str], None]
+    path_of: Callable[[DataFile], Path]
+    locate: Callable[[str], Path]
+    retry_rejects: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """The deltas of a run, and what they were computed from."""
+
+    staged: dict[TargetKey, Staged] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+def evaluate(engine: Engine, courses: Sequence[Course], standings: Mapping[str, Standing], ground: Ground) -> Evaluated:
+    """Stages every course that has rows to compare. Raises SpecInvalid for SQL and sources that are wrong."""
+    todo = [course for course in courses if course.staged]
+    specs = {link.catalogue.name: link.catalogue for course in todo if course.target for link in course.target.links}
+    found = _found(engine, specs, ground)
+    files = [path for one in found.values() for relation in one.relations for path in relation.files]
+    engine.lock([*files, *_baseline_files(todo, standings, ground)])
+    opened = _opened(engine, found, ground)
+    _check_segments(engine, todo, ground)
+    staged: dict[TargetKey, Staged] = {}
+    for number, course in enumerate(todo, 1):
+        ground.progress(f"evaluating {course.key.audience or 'profiles'} ({number} of {len(todo)})")
+        staged[course.key] = _stage(engine, course, standings.get(str(course.key)), opened, ground)
+    sources = {_shown(path, ground.root): value for one in opened.values() for path, value in one.fingerprints.items()}
+    return Evaluated(staged=staged, sources=sources)
+
+
+def _shown(path: str, root: Path) -> str:
+    try:
+        return str(Path(path).relative_to(root.resolve()))
+    except ValueError:
+        return path
+
+
+def _found(engine: Engine, specs: Mapping[str, Catalogue], ground: Ground) -> dict[str, Found]:
+    out: dict[str, Found] = {}
+    problems = []
+    for name, spec in sorted(specs.items()):
+        ground.progress(f"reading catalogue {name}")
+        try:
+            out[name] = catalogue.find(engine, spec, root=ground.root, roots=ground.roots)
+        except SourceMissing as error:
+            where = ground.where(f"catalogue/{name}", "source")
+            problems.append(Problem(where=where, what=error.what, why=error.why, fix=error.fix, rule="source"))
+    if problems:
+        raise SpecInvalid(tuple(problems))
+    return out
+
+
+def _opened(engine: Engine, found: Mapping[str, Found], ground: Ground) -> dict[str, Opened]:
+    out: dict[str, Opened] = {}
+    problems = []
+    for name, one in found.items():
+        try:
+            out[name] = catalogue.open_catalogue(engine, one)
+        except SourceMissing as error:
+            where = ground.where(f"catalogue/{name}", "fields")
+            problems.append(Problem(where=where, what=error.what, why=error.why, fix=error.fix, rule="source"))
+    if problems:
+        raise SpecInvalid(tuple(problems))
+    return out
+
+
+def _check_segments(engine: Engine, todo: Sequence[Course], ground: Ground) -> None:
+    pairs = {
+        link.segment.name: (link.segment, link.catalogue)
+        for course in todo
+        if course.target
+        for link in course.target.links
+    }
+    problems = []
+    for name, (segment, spec) in sorted(pairs.items()):
+        rejected = check_segment(engine, segment, spec)
+        if rejected is not None:
+            where = ground.where(f"segment/{name}", "where" if segment.where is not None else "query")
+            problems.append(Problem(where=where, what=rejected.what, why=rejected.why, fix=rejected.fix, rule="sql"))
+    if problems:
+        raise SpecInvalid(tuple(problems))
+
+
+def _baseline_files(todo: Sequence[Course], standings: Mapping[str, Standing], ground: Ground) -> list[Path]:
+    files = []
+    for course in todo:
+        standing = standings.get(str(course.key))
+        if standing is not None:
+            files += [ground.path_of(layer) for layer in (*standing.layers, *standing.unsure)]
+            if standing.known.baseline.refusals:
+                files.append(ground.locate(standing.known.baseline.refusals))
+    return files
+
+
+def _stage(
+    engine: Engine, course: Course, standing: Standing | None, opened: Mapping[str, Opened], ground: Ground
+) -> Staged:
+    known = standing.known if standing else None
+    blank = standing is None or course.void
+    told_types = dict(known.baseline.attributes) if known and not blank else {}
+    told = baseline.told(
+        engine,
+        () if blank or standing is None else standing.layers,
+        () if blank or standing is None else standing.unsure,
+        attributes=told_types,
+        path_of=ground.path_of,
+    )
+    target = course.target if not course.forget else None
+    links = tuple(Members(link=link, opened=opened[link.catalogue.name]) for link in target.links) if target else ()
+    sent = {a.name: a.type for a in target.attributes} if target else {}
+    attributes = dict(sorted({**told_types, **sent}.items()))
+    refusals = known.baseline.refusals if known and not blank else None
+    request = delta.Request(
+        links=links,
+        told=told,
+        rules=_rules(course, standing, attributes, frozenset(sent), ground),
+        id_type=_id_type(course),
+        same_rules=known is not None and known.baseline.rules == RULES,
+        refusals=ground.locate(refusals) if refusals else None,
+        item=item_of(course.key, attributes),
+    )
+    return delta.diff(engine, request)
+
+
+def _id_type(course: Course) -> IdType:
+    if course.target is not None:
+        return course.target.id_type
+    if course.known is None:
+        raise AssertionError("an orphan is known to the state")
+    return course.known.id_type
+
+
+def _rules(
+    course: Course, standing: Standing | None, attributes: Mapping[str, str], sent: frozenset[str], ground: Ground
+) -> Rules:
+    target = course.target if not course.forget else None
+    on_exit: dict[str, str] = dict(standing.known.on_exit) if standing else {}
+    if target is not None:
+        for link in target.links:
+            on_exit.update({a.name: link.action.on_exit for a in link.attributes})
+    return Rules(
+        profiles=course.key.is_profiles,
+        attributes=attributes,
+        sent=sent,
+        unset_on_exit=frozenset(name for name, rule in on_exit.items() if rule == "unset"),
+        delete=all(link.action.delete for link in target.links) if target else True,
+        everybody=course.everybody,
+        retry_rejects=ground.retry_rejects,
+    )

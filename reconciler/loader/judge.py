@@ -1,0 +1,133 @@
+"""One document → its spec, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path as Folder
+from typing import cast
+
+from pydantic import ValidationError
+
+from reconciler.errors import Problem
+from reconciler.loader.documents import Raw
+from reconciler.loader.hosts import check_api_url
+from reconciler.loader.secrets import check_env_name, check_file
+from reconciler.loader.tree import KEY, Path
+from reconciler.loader.variables import KEY_FIELDS, Interpolation
+from reconciler.loader.words import Wrong, near, translate
+from reconciler.spec import MODELS, Destination, Segment, SegmentLink, Spec
+from reconciler.spec.common import API_VERSION, Document
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What documents are judged by besides their models."""
+
+    root: Folder
+    variables: Mapping[str, str]
+    allowed_hosts: Collection[str] = ()
+    env_allow: str | None = None
+
+
+def judge(raw: Raw, rules: Rules) -> tuple[Spec | None, list[Problem]]:
+    """The spec when nothing is wrong with it, else None; and all problems of the document."""
+    raw = _keys_stay_hidden(raw)
+    found = [_problem(raw, wrong) for wrong in _head(raw)]
+    if found:
+        return None, [*raw.flaw_problems(), *found]
+    wrongs: list[Wrong] = []
+    reading = Interpolation(rules.variables, lambda *wrong: wrongs.append(Wrong(*wrong)), raw.kind)
+    values = reading.apply(dict(raw.values)) if "${" in raw.file.text else raw.values
+    blind = [flaw.path for flaw in raw.flaws if flaw.path[-1:] != (KEY,)] + [wrong.path for wrong in wrongs]
+    spec: Document | None = None
+    model = MODELS[raw.kind]
+    try:
+        spec = model.model_validate(values)
+        wrongs += _beyond(spec, rules)
+    except ValidationError as error:
+        wrongs += [wrong for wrong in translate(model, error, silent=raw.silent) if not _follows(wrong, blind)]
+    problems = [*raw.flaw_problems(), *(_problem(raw, wrong) for wrong in wrongs)]
+    return (cast(Spec, spec) if spec is not None and not problems else None), problems
+
+
+def _keys_stay_hidden(raw: Raw) -> Raw:
+    """A literal key that YAML reads as a number is a literal key first of all: its model says so."""
+    if raw.kind != "Destination":
+        return raw
+    told = [
+        flaw for flaw in raw.flaws if flaw.path[:1] not in [(name,) for name in KEY_FIELDS] or flaw.rule == "no-value"
+    ]
+    return replace(raw, flaws=tuple(told))
+
+
+def _follows(wrong: Wrong, blind: list[Path]) -> bool:
+    """Whether it only repeats a flaw that was already reported at, below or above its path."""
+    if any(wrong.path[: len(path)] == path for path in blind):
+        return True
+    about_keys = wrong.rule in ("missing-key", "unknown-key")
+    return not about_keys and any(path[: len(wrong.path)] == wrong.path for path in blind)
+
+
+def _head(raw: Raw) -> Iterator[Wrong]:
+    """apiVersion and kind decide what everything else means, so they come first."""
+    flawed = {flaw.path for flaw in raw.flaws}
+    kind, version = raw.values.get("kind"), raw.values.get("apiVersion")
+    if "kind" not in raw.values:
+        yield Wrong((), "missing-key", "the key kind is missing", f"add kind: one of {', '.join(MODELS)}")
+    elif raw.kind not in MODELS and ("kind",) not in flawed:
+        yield Wrong(("kind",), "unknown-kind", "unknown kind", near(str(kind), list(MODELS)))
+    elif ("kind",) in flawed:
+        return
+    elif "apiVersion" not in raw.values:
+        yield Wrong((), "missing-key", "the key apiVersion is missing", f"add apiVersion: {API_VERSION}")
+    elif version != API_VERSION and ("apiVersion",) not in flawed:
+        yield Wrong(
+            ("apiVersion",), "unknown-value", "this apiVersion is not known", f"write apiVersion: {API_VERSION}"
+        )
+
+
+def _problem(raw: Raw, wrong: Wrong) -> Problem:
+    return raw.problem(wrong.path, wrong.rule, wrong.what, wrong.fix, wrong.why)
+
+
+def _beyond(spec: Document, rules: Rules) -> Iterator[Wrong]:
+    """What no pure model can know: hosts, files with keys, time zones."""
+    if isinstance(spec, Destination):
+        yield from _destination(spec, rules)
+    elif isinstance(spec, SegmentLink) and spec.refresh is not None and not _zone_exists(spec.refresh.timezone):
+        fix = "write an IANA name, e.g. Europe/Paris"
+        yield Wrong(("refresh", "timezone"), "time-zone", f"there is no time zone {spec.refresh.timezone}", fix)
+    elif isinstance(spec, Segment) and not (spec.where or spec.query or "").strip():
+        yield Wrong(
+            ("where",) if spec.where is not None else ("query",), "segment-form", "the SQL is empty", "write it"
+        )
+
+
+def _destination(spec: Destination, rules: Rules) -> Iterator[Wrong]:
+    wrong = check_api_url(spec.api_url, rules.allowed_hosts) if spec.api_url is not None else None
+    if wrong is not None:
+        fix = "remove api_url, or list the host in the environment variable BATCHCTL_ALLOWED_HOSTS"
+        yield Wrong(("api_url",), "api-url", "this host may not be used", fix, wrong)
+    for name in ("rest_api_key", "live_api_key", "project_key"):
+        ref = getattr(spec, name)
+        if ref is None:
+            continue
+        of_env = ref.kind == "env"
+        why = check_env_name(ref.name, rules.env_allow) if of_env else check_file(ref.name, rules.root)
+        if why is not None:
+            fix = "use a name that it allows" if of_env else "move the file, and write its path"
+            yield Wrong((name,), "key-reference", "this reference may not be used", fix, why)
+
+
+@cache
+def _zone_exists(name: str) -> bool:
+    # Late: most projects have no schedule.
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return not available_timezones()
+    return True

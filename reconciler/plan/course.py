@@ -1,0 +1,49 @@
+"""Course: which kind of change one target needs, and on what footing its rows are compared. A value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.address import TargetKey
+from reconciler.link import Target
+from reconciler.observed import Observed
+from reconciler.plan.values import Op, Refusal
+from reconciler.state.state import TargetState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What is to be done with one target, and on what footing its rows are compared."""
+
+    key: TargetKey
+    op: Op
+    reason: str = ""
+    target: Target | None = None
+    """None for an orphan: a target of the state which no link names."""
+    known: TargetState | None = None
+    observed: Observed | None = None
+    create: bool = False
+    recreate: bool = False
+    """Delete, wait until absent, create: MEP 1.0 with `allow: {recreate: true}`."""
+    replace: bool = False
+    """Start with a *replace* of the first rows: CEP and MEP 1.1 when the baseline is not trusted."""
+    everybody: bool = False
+    """Every member is sent again, not only the changes."""
+    void: bool = False
+    """The baseline says nothing about what Batch holds (new, replaced or vanished audience)."""
+    forget: bool = False
+    """Orphan to be emptied: nobody is a member any more, everybody ever told is removed, then it is given up."""
+    offset: int | None = None
+    """nb_ids − baseline count which this full upload is to repair; committed as the known offset."""
+    refused: Refusal | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def staged(self) -> bool:
+        """Whether rows have to be compared for it."""
+        return self.op in (Op.CREATE, Op.ADOPT, Op.DELTA, Op.FULL) and (self.refused is None or self.consent)
+
+    @property
+    def consent(self) -> bool:
+        """Refused, but ours: removals for consent are staged and sent all the same."""
+        return self.refused is not None and self.known is not None and self.refused.rule == "attribute_type"

@@ -1,0 +1,213 @@
+"""make_plan: courses and staged deltas become changes, each with everything apply needs. A pure function."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from reconciler.address import TargetKey
+from reconciler.data.staged import RowKind, Staged
+from reconciler.plan.course import Course
+from reconciler.plan.pace import Pace, pace_of
+from reconciler.plan.slices import (
+    REPLACE_WHY,
+    RESET_WHY,
+    Rows,
+    batches,
+    consent_batches,
+)
+from reconciler.plan.sums import with_sums
+from reconciler.plan.target_state import changed_settings, state_after
+from reconciler.plan.values import Change, Op, Plan
+from reconciler.spec import Project
+from reconciler.state.state import Batch, DataFile, State, TargetState
+
+NOTHING = Staged()
+UNSIGNED = {"digest", "created", "exit_code", "cost", "warnings"}
+"""Fields of a plan that its digest does not cover: sums, and what differs between two equal plans."""
+SIGNED = {
+    *("address", "key", "links", "destination", "op", "reason", "create", "recreate", "full", "void", "forget"),
+    *("file", "kinds", "route", "limit", "counts", "settings", "after"),
+}
+"""Fields of a change that its plan's digest covers: all that policy does not decide anew."""
+
+
+def make_plan(
+    courses: Iterable[Course],
+    staged: Mapping[TargetKey, Staged],
+    *,
+    state: State | None,
+    project: Project,
+    environment: str,
+    tool: str,
+    now: datetime,
+    specs_digest: str,
+    sources: Mapping[str, str],
+    partial: bool = False,
+    unmanaged: Mapping[str, int] | None = None,
+    files: Mapping[TargetKey, DataFile] | None = None,
+) -> Plan:
+    """The plan before policy, in the order of `courses`.
+
+    A course without an entry in `staged` has no rows. `files` names the delta files as apply will find them, with
+    their digests; without it the name in `Staged.file` is used.
+    """
+    serial = state.serial if state else 0
+    found = files or {}
+    changes = tuple(
+        _change(one, staged.get(one.key, NOTHING), found.get(one.key), serial=serial, now=now) for one in courses
+    )
+    suppressed = {name: rows for one in staged.values() for name, rows in one.suppressed.items()}
+    plan = Plan(
+        tool=tool,
+        project=project.name,
+        environment=environment,
+        lineage=state.lineage if state else "",
+        serial=serial,
+        created=now,
+        specs=specs_digest,
+        sources=dict(sorted(sources.items())),
+        changes=changes,
+        unmanaged=dict(sorted((unmanaged or {}).items())),
+        suppressed=dict(sorted(suppressed.items())),
+        partial=partial,
+    )
+    return with_sums(plan.model_copy(update={"digest": digest_of(plan)}))
+
+
+def digest_of(plan: Plan) -> str:
+    """sha256 of what a plan is about: the same before and after policy, and whenever it was made."""
+    head = plan.model_dump_json(exclude={*UNSIGNED, "changes"})
+    parts = [change.model_dump_json(include=SIGNED) for change in plan.changes]
+    return hashlib.sha256("\n".join([head, *parts]).encode()).hexdigest()
+
+
+def _change(course: Course, staged: Staged, file: DataFile | None, *, serial: int, now: datetime) -> Change:
+    course = _without_nobody(course, staged)
+    after = state_after(course, serial=serial, now=now)
+    settings = _settings(course, after)
+    change = Change(
+        address=_address(course),
+        key=str(course.key),
+        links=_links(course),
+        destination=_destination(course),
+        op=_op(course, staged, settings),
+        reason=course.reason,
+        id_type=after.id_type,
+        create=course.create,
+        recreate=course.recreate,
+        full=(course.everybody or course.void) and course.op in (Op.CREATE, Op.ADOPT, Op.FULL),
+        void=course.void,
+        forget=course.forget,
+        settings=settings,
+        before=_before(course),
+        committed=course.known.committed if course.known else False,
+        refused=course.refused,
+        state=after,
+        warnings=(*course.warnings, *staged.warnings),
+    )
+    return change.model_copy(update={**_of_target(course), **_of_rows(course, staged, file)})
+
+
+def _of_target(course: Course) -> dict[str, object]:
+    """What a target's documents say; an orphan has none."""
+    if course.target is None:
+        return {}
+    return {
+        "display_name": course.target.display_name,
+        "attributes": tuple(attribute.name for attribute in course.target.attributes),
+        "after": tuple(str(key) for key in course.target.after),
+    }
+
+
+def _of_rows(course: Course, staged: Staged, file: DataFile | None) -> dict[str, object]:
+    """The delta file, cut into requests for its route."""
+    pace, rows = pace_of(course, staged), Rows.of(staged)
+    return {
+        "file": file or _file(staged),
+        "batches": _batches(course, rows, pace),
+        "consent_batches": consent_batches(rows, pace.limit),
+        "consent_only": course.consent and rows.consent > 0,
+        "route": pace.route,
+        "limit": pace.limit,
+        "pool": pace.pool,
+        "rate": pace.rate,
+        "write_rate": pace.write_rate,
+        "burst": pace.burst,
+        "kinds": {kind.value: getattr(rows, kind.value) for kind in RowKind if getattr(rows, kind.value)},
+        "counts": staged.counts,
+        "oldest": dict(sorted(staged.oldest.items())),
+        "rejects": tuple(sorted(staged.rejects, key=lambda reject: (reject.link, reject.reason))),
+        "bytes": staged.bytes,
+        "requests_why": REPLACE_WHY if course.replace else RESET_WHY,
+        "first_uses": tuple(sorted(staged.first_uses)),
+    }
+
+
+def _batches(course: Course, rows: Rows, pace: Pace) -> tuple[Batch, ...]:
+    return batches(
+        rows,
+        limit=pace.limit,
+        replace=course.replace,
+        leftovers_last=course.everybody and not course.replace and not course.key.is_profiles,
+    )
+
+
+def _without_nobody(course: Course, staged: Staged) -> Course:
+    """A full upload of nobody is no full upload: nothing becomes known, trusted or new by it."""
+    if course.op is not Op.FULL or course.create or course.refused or staged.rows:
+        return course
+    return replace(course, op=Op.DELTA, everybody=False, replace=False, void=False, offset=None)
+
+
+def _settings(course: Course, after: TargetState) -> tuple[str, ...]:
+    """What has to be written to state although nobody moves: settings, or acknowledgements never committed."""
+    if course.target is None or course.refused:
+        return ()
+    cut_off = course.known is not None and (course.known.pending is not None or bool(course.known.uncertain))
+    finished = ("an interrupted run is completed",) if cut_off else ()
+    return (*changed_settings(course.known, after), *finished)
+
+
+def _op(course: Course, staged: Staged, settings: tuple[str, ...]) -> Op:
+    """None when there are no rows, nothing to create, to own or to record."""
+    if course.refused or course.create or course.forget or course.op not in (Op.DELTA, Op.FULL, Op.CREATE, Op.NONE):
+        return course.op
+    if staged.rows:
+        return course.op
+    return Op.DELTA if settings else Op.NONE
+
+
+def _address(course: Course) -> str:
+    if course.key.is_profiles:
+        return f"destination/{_destination(course)}"
+    return course.target.links[0].address if course.target else f"audience/{course.key.audience}"
+
+
+def _destination(course: Course) -> str:
+    if course.target is not None:
+        return course.target.destination.name
+    return course.known.destination if course.known else ""
+
+
+def _links(course: Course) -> tuple[str, ...]:
+    if course.target is not None:
+        return tuple(sorted(link.address for link in course.target.links))
+    return course.known.links if course.known else ()
+
+
+def _file(staged: Staged) -> DataFile | None:
+    if staged.file is None:
+        return None
+    return DataFile(path=staged.file.name, rows=staged.rows, bytes=staged.bytes, sha256="")
+
+
+def _before(course: Course) -> int | None:
+    """Guards measure against the last commit; of what was never committed, against what Batch reports."""
+    if course.known is not None and course.known.committed:
+        return course.known.baseline.count
+    if course.op is Op.ADOPT or (course.known is not None and not course.known.baseline.trusted):
+        return course.observed.nb_ids if course.observed else None
+    return None

@@ -1,0 +1,128 @@
+"""What state will say of a target once its change is committed, counts and files excepted; and what of it is news."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from reconciler.address import Space
+from reconciler.link import Link, Target
+from reconciler.plan.course import Course
+from reconciler.plan.identifier import identifier_digest
+from reconciler.plan.values import Op
+from reconciler.spec import Destination
+from reconciler.state.state import Baseline, TargetState
+
+SETTINGS = ("destination", "api_url", "api_version", "keys", "prevent_destroy", "on_destroy", "on_exit")
+"""What a later run may have to know without the documents: a change of these is recorded even if nobody moves."""
+FULL = (Op.CREATE, Op.ADOPT, Op.FULL)
+
+
+def state_after(course: Course, *, serial: int, now: datetime) -> TargetState:
+    """The target's state after the commit; of an orphan what is known already."""
+    if course.target is None:
+        if course.known is None:
+            raise ValueError("a course has a target or is an orphan of the state")
+        return course.known
+    known, target = course.known, course.target
+    own = known is not None and course.op is not Op.ADOPT
+    return TargetState(
+        account=target.key.account,
+        space=target.key.space,
+        audience=target.key.audience,
+        destination=target.destination.name,
+        api_url=target.destination.api_url,
+        api_version=target.destination.api_version if target.key.space is Space.CEP else None,
+        keys=_keys(target.destination),
+        id_type=target.id_type,
+        links=tuple(sorted(link.address for link in target.links)),
+        labels={name: text for link in target.links for name, text in sorted(link.spec.labels.items())},
+        created=course.observed.created if course.observed and not course.create else None,
+        owned_since=known.owned_since if known and own else serial + 1,
+        prevent_destroy=any(link.spec.lifecycle.prevent_destroy for link in target.links),
+        on_destroy=target.links[0].spec.lifecycle.on_destroy,
+        on_exit=_on_exit(target, known),
+        baseline=_baseline(course, target),
+        committed=True,
+        known_offset=_offset(course),
+        last_full=now if course.op in FULL or known is None else known.last_full,
+        last_commit=now,
+        last_write=known.last_write if known and not course.create else None,
+        once_done=tuple(sorted(link.address for link in target.links if _once(link))),
+    )
+
+
+def changed_settings(known: TargetState | None, after: TargetState) -> tuple[str, ...]:
+    """``prevent_destroy: false → true`` for each setting that differs; nothing for a target that is new."""
+    if known is None:
+        return ()
+    before, then = known.model_dump(include=set(SETTINGS)), after.model_dump(include=set(SETTINGS))
+    return tuple(line for name in SETTINGS if before[name] != then[name] for line in _explained(name, before, then))
+
+
+def _explained(name: str, before: dict[str, object], then: dict[str, object]) -> list[str]:
+    """One line per difference; of key references only that they differ."""
+    if name == "keys":
+        return ["key references changed"]
+    # Imported late: deepdiff costs more to import than the rest of a plan that changes no setting.
+    from deepdiff import DeepDiff
+
+    found = DeepDiff({name: before[name]}, {name: then[name]}, verbose_level=2, view="tree")
+    levels = [level for kind in sorted(found) for level in found[kind]]
+    return sorted(
+        f"{_path(level.path(output_format='list'))}: {_text(level.t1)} → {_text(level.t2)}" for level in levels
+    )
+
+
+def _path(parts: list[object]) -> str:
+    return ".".join(map(str, parts))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int) else "unset"
+
+
+def _keys(destination: Destination) -> dict[str, str]:
+    """References by role, never keys."""
+    keys = {"rest": destination.rest_api_key, "live": destination.live_api_key, "project": destination.project_key}
+    return {role: str(reference) for role, reference in keys.items() if reference}
+
+
+def _on_exit(target: Target, known: TargetState | None) -> dict[str, Literal["keep", "unset"]]:
+    """Per attribute; one link that unsets is enough. Attributes no link sets any more keep what was recorded."""
+    if not target.key.is_profiles:
+        return {}
+    found: dict[str, Literal["keep", "unset"]] = dict(known.on_exit) if known else {}
+    now_set: dict[str, Literal["keep", "unset"]] = {}
+    for link in target.links:
+        for attribute in link.attributes:
+            unset = link.action.on_exit == "unset" or now_set.get(attribute.name) == "unset"
+            now_set[attribute.name] = "unset" if unset else "keep"
+    return dict(sorted({**found, **now_set}.items()))
+
+
+def _baseline(course: Course, target: Target) -> Baseline:
+    """Types are remembered for ever; the identifier digest only changes when everybody was sent."""
+    told = course.known.baseline if course.known else Baseline()
+    types = {**told.attributes, **{attribute.name: attribute.type for attribute in target.attributes}}
+    fresh = course.everybody or course.void or not told.identifier
+    return told.model_copy(
+        update={
+            "attributes": dict(sorted(types.items())),
+            "identifier": identifier_digest(target) if fresh else told.identifier,
+            "trusted": True if fresh else told.trusted,
+        }
+    )
+
+
+def _offset(course: Course) -> int:
+    """A full upload that answers a count difference commits it: seen once more, it is Batch's own arithmetic."""
+    if course.offset is not None:
+        return course.offset
+    return course.known.known_offset if course.known and not course.void else 0
+
+
+def _once(link: Link) -> bool:
+    return link.spec.refresh is not None and link.spec.refresh.every == "once"

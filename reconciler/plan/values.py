@@ -1,0 +1,205 @@
+"""Change and Plan: the values a plan is made of; they round-trip through a file unchanged. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconciler.address import IdType, TargetKey
+from reconciler.data.staged import Counts, RejectCount
+from reconciler.state.state import Batch, DataFile, TargetState
+
+FORMAT = 1
+
+
+class Op(StrEnum):
+    """The plan's verbs."""
+
+    CREATE = "create"
+    ADOPT = "adopt"
+    DELTA = "delta"
+    FULL = "full"
+    DELETE = "delete"
+    FORGET = "forget"
+    """Given up in state only: `on_destroy: keep`, or an orphan that is gone from Batch."""
+    NONE = "none"
+
+
+class Outcome(StrEnum):
+    """What became of a change."""
+
+    PLANNED = "planned"
+    DONE = "done"
+    FAILED = "failed"
+    NOT_ATTEMPTED = "not_attempted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    NONE = "none"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Refusal(_Value):
+    """Why a change is held back, and the exact YAML or command that would allow it once."""
+
+    rule: str
+    """Stable word, e.g. ``max_remove_percent empty_source freshness max_reject_percent prevent_destroy exists``."""
+    limit: float | None = None
+    actual: float | None = None
+    override: str = ""
+    """YAML to write on `where`, or a command to run; "" when nothing allows it."""
+    where: str = ""
+    """Address of the document that takes the override, e.g. ``segment-link/onboarding``."""
+    detail: str = ""
+    """What is wrong, in words, e.g. ``removes 46.1 %, limit 30 %``."""
+
+
+class Totals(_Value):
+    """The sum that must add up: planned = done + failed + not_attempted + refused + unknown."""
+
+    planned: int = 0
+    done: int = 0
+    failed: int = 0
+    not_attempted: int = 0
+    refused: int = 0
+    unknown: int = 0
+
+    def __add__(self, other: Totals) -> Totals:
+        mine, theirs = self.model_dump(), other.model_dump()
+        return Totals(**{name: mine[name] + theirs[name] for name in mine})
+
+    @property
+    def adds_up(self) -> bool:
+        """The law every report obeys."""
+        return self.planned == self.done + self.failed + self.not_attempted + self.refused + self.unknown
+
+
+class Change(_Value):
+    """One target's change, with everything apply needs: apply looks nothing up."""
+
+    address: str
+    """``segment-link/<name>``; profiles: ``destination/<name>``; an orphan: ``audience/<name>``."""
+    key: str
+    """`str(TargetKey)`."""
+    links: tuple[str, ...] = ()
+    destination: str
+    op: Op
+    reason: str = ""
+    outcome: Outcome = Outcome.PLANNED
+    id_type: IdType
+    display_name: str | None = None
+    create: bool = False
+    recreate: bool = False
+    """Deleted, awaited until absent, then created: MEP 1.0 with `allow: {recreate: true}` only."""
+    full: bool = False
+    """Commit makes the delta file the new base."""
+    void: bool = False
+    """Nothing Batch holds is known: a removal guard compares the members with `before`."""
+    forget: bool = False
+    """Commit gives the target up: an orphan that was emptied."""
+    settings: tuple[str, ...] = ()
+    """What changes in state besides members, e.g. ``prevent_destroy: false → true``; may be all there is to do."""
+    attributes: tuple[str, ...] = ()
+    """Names of the attributes this target carries."""
+    file: DataFile | None = None
+    """The staged delta file; `path` is relative to the plan's staging folder."""
+    batches: tuple[Batch, ...] = ()
+    consent_batches: tuple[Batch, ...] = ()
+    """What is sent when the rest is refused: consent removals only."""
+    route: Literal["audience", "custom_data", "profiles_update", "profiles_mass_update"] = "audience"
+    limit: int = 10_000
+    kinds: dict[str, int] = Field(default_factory=dict)
+    """Rows of the file by kind, in file order: consent, remove, reset, add, put."""
+    counts: Counts = Counts()
+    oldest: dict[str, float] = Field(default_factory=dict)
+    """Catalogue → age of its data in seconds."""
+    consent_refused: bool = False
+    """The consent prefix is left out of `batches`, for `consent_refusal`."""
+    consent_refusal: Refusal | None = None
+    rejects: tuple[RejectCount, ...] = ()
+    before: int | None = None
+    """Count at the last commit; of an adopted audience what Batch reports; None when there is none."""
+    committed: bool = False
+    """A first upload was completed in an earlier run."""
+    pool: str = ""
+    """What shares one request budget: host and REST key reference."""
+    rate: float = 1.0
+    """Requests per second of the pool."""
+    write_rate: float = 0.0
+    """Profile writes: custom IDs per second; 0 is unlimited."""
+    burst: int = 0
+    """Profile writes: custom IDs that cost no time."""
+    bytes: int = 0
+    seconds: float = 0.0
+    requests: int = 0
+    minimum: int = 0
+    requests_why: str = ""
+    """Why `requests` is above `minimum`, for the cost line."""
+    refused: Refusal | None = None
+    consent_only: bool = False
+    """The change is refused but its consent removals are not."""
+    after: tuple[str, ...] = ()
+    """Keys of targets which must be APPLIED first (`activation: serial`)."""
+    state: TargetState | None = None
+    """What state will say of the target once the change is committed, counts and files excepted."""
+    first_uses: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    rows: Totals = Totals()
+    request_totals: Totals = Totals()
+    requests_sent: int = 0
+    """Filled by apply: requests that write, retries and halves included."""
+    sent: int = 0
+    accepted: int = 0
+    indexed: int | None = None
+    error: str = ""
+
+    @property
+    def target_key(self) -> TargetKey:
+        """The key as a value."""
+        return TargetKey.parse(self.key)
+
+
+class Cost(_Value):
+    """Requests, bytes and the least time at the rate limit."""
+
+    requests: int = 0
+    minimum: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    why: str = ""
+    """Why `requests` is above `minimum`."""
+    rate: str = ""
+    """The rate that sets `seconds`, e.g. ``1 request/s``."""
+    endpoints: dict[str, int] = Field(default_factory=dict)
+    """Requests per endpoint, e.g. ``audience update``."""
+
+
+class Plan(_Value):
+    """Everything a run would do (or, after apply, did)."""
+
+    format: int = FORMAT
+    tool: str
+    project: str
+    environment: str = ""
+    lineage: str
+    serial: int
+    created: datetime
+    digest: str = ""
+    """Identity of the plan: sha256 over specs, sources, state serial and staged files."""
+    specs: str = ""
+    """Digest of the normalised specs."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Source file → fingerprint (size and modification time)."""
+    changes: tuple[Change, ...] = ()
+    cost: Cost = Cost()
+    unmanaged: dict[str, int] = Field(default_factory=dict)
+    suppressed: dict[str, int] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    exit_code: int = 0
+    partial: bool = False
+    """A subset was asked for (`--target`, `-l`): nothing outside it is read as deleted."""

@@ -1,0 +1,54 @@
+"""How many audiences may disappear in one run, and under which protections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.plan.values import Change, Op, Refusal
+from reconciler.spec import Project
+from reconciler.state.state import State
+
+SHARE = 4
+"""A quarter of what is owned may always be deleted."""
+
+
+def refuse_deletes(
+    changes: Sequence[Change], *, project: Project, state: State | None, no_delete: bool
+) -> list[Change]:
+    """Deletions, and orphans to be emptied, beyond the limit are refused; in plan order the first ones go through."""
+    wanted = [change for change in changes if _destroys(change) and change.refused is None]
+    limit = _limit(project, state)
+    free = [change for change in wanted if _protection(change, no_delete=no_delete) is None]
+    over = {change.key for change in free[limit:]}
+    many = Refusal(
+        rule="max_delete_audiences",
+        limit=limit,
+        actual=len(free),
+        where=f"project/{project.name}",
+        override=f"max_delete_audiences: {len(free)}",
+        detail=f"{len(free)} deletions in one run, limit {limit}",
+    )
+    held = {change.key: _protection(change, no_delete=no_delete) for change in wanted}
+    return [
+        change.model_copy(update={"refused": held.get(change.key) or (many if change.key in over else change.refused)})
+        for change in changes
+    ]
+
+
+def _destroys(change: Change) -> bool:
+    return change.op is Op.DELETE or change.forget
+
+
+def _limit(project: Project, state: State | None) -> int:
+    owned = sum(not known.key.is_profiles for known in state.targets.values()) if state else 0
+    return max(project.max_delete_audiences, owned // SHARE)
+
+
+def _protection(change: Change, *, no_delete: bool) -> Refusal | None:
+    if change.state is not None and change.state.prevent_destroy:
+        override = "lifecycle: {prevent_destroy: false}, applied once before the link is removed"
+        where = ", ".join(change.links)
+        return Refusal(rule="prevent_destroy", detail="protected by prevent_destroy", where=where, override=override)
+    if no_delete:
+        return Refusal(rule="no_delete", detail="--no-delete: nothing is deleted in this run")
+    return None

@@ -1,0 +1,107 @@
+"""Whether the data behind a change can be believed: not empty, fresh, few rejects, a whole suppression list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+
+from reconciler.link import Target
+from reconciler.plan.values import Change, Op, Plan, Refusal
+from reconciler.policy.guards import share
+from reconciler.spec import Catalogue
+from reconciler.state.state import State
+
+SHRINKAGE = 10.0
+"""Percent a suppression list may lose between two runs."""
+
+
+def catalogues_of(target: Target) -> list[Catalogue]:
+    """Each catalogue that feeds the target once, by name."""
+    found = {link.catalogue.name: link.catalogue for link in target.links}
+    return [found[name] for name in sorted(found)]
+
+
+def source_guard(change: Change, target: Target) -> Refusal | None:
+    """The first fault of the data."""
+    return _empty(change, target) or _stale(change, target) or _rejects(change, target)
+
+
+def suppression_guard(target: Target, plan: Plan, state: State | None) -> Refusal | None:
+    """A list that is empty or lost more than a tenth: whom it protected is not known, so nothing at all is sent."""
+    for catalogue in catalogues_of(target):
+        rows = plan.suppressed.get(catalogue.name)
+        before = state.suppressed.get(catalogue.name, 0) if state else 0
+        if rows is None or (rows and share(before - rows, before or 1) <= SHRINKAGE):
+            continue
+        lost = f"shrank from {before:,} to {rows:,} rows" if before else "is empty"
+        return Refusal(
+            rule="suppression",
+            limit=SHRINKAGE,
+            actual=share(before - rows, before) if before else 100.0,
+            detail=f"the suppression list of catalogue/{catalogue.name} {lost}",
+        )
+    return None
+
+
+def stale_warnings(plan: Plan, targets: Mapping[str, Target]) -> list[str]:
+    """Old data of targets that do not change is worth a warning, there is nothing to refuse."""
+    found = [
+        f"freshness: {refusal.detail}"
+        for change in plan.changes
+        if change.op is Op.NONE and change.key in targets
+        for refusal in [_stale(change, targets[change.key])]
+        if refusal is not None
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _empty(change: Change, target: Target) -> Refusal | None:
+    if change.counts.source_rows > 0:
+        return None
+    names = ", ".join(f"catalogue/{catalogue.name}" for catalogue in catalogues_of(target))
+    return Refusal(rule="empty_source", limit=1, actual=0, detail=f"a source of {names} is empty")
+
+
+def _stale(change: Change, target: Target) -> Refusal | None:
+    for catalogue in catalogues_of(target):
+        age, most = change.oldest.get(catalogue.name), freshness_seconds(catalogue)
+        if age is None or most is None or age <= most:
+            continue
+        hours, limit = ceil(age / 3600), most / 3600
+        return Refusal(
+            rule="freshness",
+            limit=limit,
+            actual=round(age / 3600, 1),
+            where=f"catalogue/{catalogue.name}",
+            override=f"freshness: {_form(catalogue, hours)}",
+            detail=f"data of catalogue/{catalogue.name} is {age / 3600:,.1f} h old, limit {limit:,g} h",
+        )
+    return None
+
+
+def _rejects(change: Change, target: Target) -> Refusal | None:
+    count = sum(reject.count for reject in change.rejects)
+    strictest = min(catalogues_of(target), key=lambda catalogue: (catalogue.max_reject_percent, catalogue.name))
+    limit = float(strictest.max_reject_percent)
+    actual = share(count, max(change.counts.rows_read, count, 1))
+    if actual <= limit:
+        return None
+    return Refusal(
+        rule="max_reject_percent",
+        limit=limit,
+        actual=actual,
+        where=f"catalogue/{strictest.name}",
+        override=f"max_reject_percent: {ceil(actual)}",
+        detail=f"{count:,} of {change.counts.rows_read:,} rows rejected, {actual:,.1f} %, limit {limit:g} %",
+    )
+
+
+def freshness_seconds(catalogue: Catalogue) -> float | None:
+    """Oldest data the catalogue accepts."""
+    return catalogue.freshness.max_age.total_seconds() if catalogue.freshness else None
+
+
+def _form(catalogue: Catalogue, hours: int) -> str:
+    """The short form of YAML, or the long one where a field dates the data."""
+    field = catalogue.freshness.field if catalogue.freshness else None
+    return f"{{max_age: {hours}h, field: {field}}}" if field else f"{hours}h"

@@ -1,0 +1,182 @@
+"""The lines of one change on the plan screen: symbol, target, verb, numbers, and what a reader must know below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from reconciler.plan import Change, Op, Refusal
+from reconciler.render.style import Tone, paint
+from reconciler.render.words import counted, joined, percent, plain, signed
+
+LABEL, WHAT, VERB = 37, 31, 11
+"""Least widths of the columns: target, verb with counts, the verb alone."""
+SHOWN = 60
+"""A label longer than this does not widen the column of the others."""
+BELOW = "      "
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One change as columns, before they are aligned."""
+
+    symbol: str
+    tone: Tone
+    label: str
+    what: str
+    detail: str
+    below: tuple[str, ...] = ()
+
+
+def label_of(change: Change) -> str:
+    """``audience vip_fr_custom_ids`` or ``profiles``."""
+    key = change.target_key
+    return "profiles" if key.is_profiles else f"audience {plain(key.audience)}"
+
+
+def width_of(lines: list[Line]) -> int:
+    """Width of the label column, the same in every block of a screen."""
+    return max([LABEL, *(len(line.label) + 1 for line in lines if len(line.label) <= SHOWN)])
+
+
+def laid_out(line: Line, width: int, *, colour: bool) -> list[str]:
+    """The line, and the lines below it."""
+    what = f"{line.what:<{WHAT}}" if line.detail else line.what
+    first = f"  {line.symbol} {line.label:<{width}} {what}{line.detail}".rstrip()
+    first = first.replace(f"  {line.symbol}", f"  {paint(line.symbol, line.tone, colour=colour)}", 1)
+    return [first, *(BELOW + text for text in line.below)]
+
+
+def line_of(change: Change) -> Line:
+    """A planned change that is not `none`."""
+    symbol, tone = _symbol(change)
+    what, detail = _refused(change) if change.refused else _planned(change)
+    return Line(symbol, tone, label_of(change), what, detail, tuple(_below(change)))
+
+
+def _symbol(change: Change) -> tuple[str, Tone]:
+    if change.refused is not None:
+        return "!", "refuse"
+    match change.op:
+        case Op.CREATE | Op.ADOPT:
+            return "+", "add"
+        case Op.DELETE | Op.FORGET:
+            return "-", "remove"
+        case Op.DELTA | Op.FULL | Op.NONE:
+            return ("-", "remove") if change.forget else ("~", "change")
+    assert_never(change.op)
+
+
+def counts_of(change: Change) -> str:
+    """``+1,210 −845 ~90``; of profiles the people."""
+    if change.target_key.is_profiles:
+        return ", ".join(_people(change))
+    counts = change.counts
+    return joined([signed(counts.added, "+"), signed(_leaving(change), "-"), signed(counts.changed, "~")])
+
+
+def _leaving(change: Change) -> int:
+    """Removals, those for consent included unless they are refused by themselves."""
+    return change.counts.removed + (0 if change.consent_refused else change.counts.consent)
+
+
+def _people(change: Change) -> list[str]:
+    people = counted(sum(change.kinds.values()), "person", "people")
+    return [people, counted(len(change.attributes), "attribute")] if change.attributes else [people]
+
+
+def _planned(change: Change) -> tuple[str, str]:
+    match change.op:
+        case Op.CREATE | Op.ADOPT:
+            return _first_upload(change)
+        case Op.DELTA | Op.FULL:
+            return _upload(change)
+        case Op.DELETE:
+            since = change.state.owned_since if change.state else 0
+            return f"delete, owned since serial {since}; campaigns using it will reach nobody", ""
+        case Op.FORGET:
+            return f"forget, {plain(change.reason)}; nothing is changed in Batch", ""
+        case Op.NONE:
+            return "no change", ""
+    assert_never(change.op)
+
+
+def _first_upload(change: Change) -> tuple[str, str]:
+    how = "full upload" if change.create or change.op is Op.ADOPT else "upload continued"
+    before = f"  (Batch held {change.before:,})" if change.before is not None else ""
+    return f"{change.op.value}, {how}", (counts_of(change) or "nobody yet") + before
+
+
+def _upload(change: Change) -> tuple[str, str]:
+    if change.forget:
+        return f"{'unset' if change.target_key.is_profiles else 'empty'}, then forget", counts_of(change)
+    if not change.kinds:
+        return "state only", plain("; ".join(change.settings))
+    if change.target_key.is_profiles:
+        links = ", ".join(plain(link.partition("/")[2]) for link in change.links)
+        return counts_of(change), f"({'link' if len(change.links) == 1 else 'links'} {links})"
+    return f"{change.op.value:<{VERB}}{counts_of(change)}", _share(change)
+
+
+def _share(change: Change) -> str:
+    if change.before is None:
+        return ""
+    counts = change.counts
+    moves = {"+": counts.added, "-": _leaving(change)}
+    shares = [f"{signed(1, sign)[0]}{percent(n / change.before)}" for sign, n in moves.items() if n and change.before]
+    return f"of {change.before:,}" + (f"  ({' '.join(shares)})" if shares else "")
+
+
+def _refused(change: Change) -> tuple[str, str]:
+    counts = counts_of(change) if change.kinds else ""
+    what = counts if change.target_key.is_profiles and counts else f"{change.op.value:<{VERB}}{counts}".rstrip()
+    return what, f"refused: {plain(change.refused.detail or change.refused.rule)}" if change.refused else ""
+
+
+def _below(change: Change) -> list[str]:
+    below = [*override_lines(change.refused)]
+    if change.consent_refusal is not None:
+        below += [f"refused: {plain(change.consent_refusal.detail)}", *override_lines(change.consent_refusal)]
+    if change.refused is not None and change.consent_only:
+        below.append(f"{counted(change.kinds.get('consent', 0), 'removal')} for consent go out all the same")
+    if _unusual(change):
+        below.append(f"{'full upload' if change.op is Op.FULL else change.op}: {plain(change.reason)}{_resent(change)}")
+    if change.settings and change.kinds:
+        below.append(f"in state: {plain('; '.join(change.settings))}")
+    return below + _asides(change)
+
+
+def _unusual(change: Change) -> bool:
+    """A full upload, or a creation that is not simply new, says why."""
+    first = change.op in (Op.CREATE, Op.ADOPT) and change.reason not in ("new", "adopt: true")
+    return change.refused is None and (change.op is Op.FULL or first)
+
+
+def _resent(change: Change) -> str:
+    rows = sum(change.kinds.values())
+    return f"; {counted(rows, 'row')} sent" if rows and change.op is Op.FULL else ""
+
+
+def _asides(change: Change) -> list[str]:
+    """Numbers that explain a count: rows held back, identifiers of several people, rows sent again."""
+    counts = change.counts
+    asides = [
+        counts.held and f"{counts.held:,} held (their rows cannot be trusted, so they stay)",
+        counts.shared and f"{counted(counts.shared, 'identifier')} shared by several people",
+        counts.reasserted and f"{counted(counts.reasserted, 'row')} asserted again after an interrupted run",
+        counts.refused_before and f"{counts.refused_before:,} refused by Batch before (--retry-rejects tries again)",
+        counts.cleared and f"{counted(counts.cleared, 'person', 'people')} lose a value",
+    ]
+    found = [aside for aside in asides if aside]
+    return ["; ".join(found)] if found else []
+
+
+def override_lines(refusal: Refusal | None) -> list[str]:
+    """The exact command, or the exact YAML and where to write it."""
+    if refusal is None or not refusal.override:
+        return []
+    override = plain(refusal.override)
+    if override.startswith("batchctl "):
+        return [f"to take it over:  {override}"]
+    once = "once, " if override.startswith("allow:") else ""
+    return [f"to allow it {once}write on {plain(refusal.where)}:  {override}".replace("it write", "it, write")]

@@ -1,0 +1,125 @@
+"""What an apply did: sent, accepted and indexed per target, the sum that adds up, requests against their minimum.
+
+*Accepted* is what Batch answered, *indexed* what it reports afterwards; they are never mixed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import assert_never
+
+from reconciler.errors import ExitCode
+from reconciler.plan import Change, Op, Outcome, Plan, Totals
+from reconciler.render.lines import Line, label_of, laid_out, override_lines, width_of
+from reconciler.render.style import Tone, paint
+from reconciler.render.text import grouped, header, is_quiet, title, verb_of
+from reconciler.render.words import counted, plain
+
+PAST = {"create": "created", "adopt": "adopted", "update": "updated", "delete": "deleted", "forget": "forgotten"}
+
+
+def report(plan: Plan, *, colour: bool = False) -> str:
+    """The screen after an apply, ending in a newline; quiet targets are only counted."""
+    loud = [change for change in plan.changes if not is_quiet(change)]
+    width = width_of([_line(change) for change in loud])
+    lines = [header(plan, colour=colour), ""]
+    for place, changes in grouped(loud):
+        lines.append(paint(title(place), "strong", colour=colour))
+        lines += [text for change in changes for text in laid_out(_line(change), width, colour=colour)]
+    lines += ["", *_sums(plan), paint(_summary(plan), "strong", colour=colour), *_next(plan)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(change: Change) -> Line:
+    symbol, tone, word = _outcome(change)
+    return Line(symbol, tone, label_of(change), word, _numbers(change), tuple(_below(change)))
+
+
+def _outcome(change: Change) -> tuple[str, Tone, str]:
+    match change.outcome:
+        case Outcome.DONE | Outcome.NONE:
+            return "\N{CHECK MARK}", "add", PAST.get(verb_of(change), "unchanged")
+        case Outcome.FAILED:
+            return "x", "remove", "failed"
+        case Outcome.REFUSED:
+            return "!", "refuse", "refused"
+        case Outcome.UNKNOWN:
+            return "?", "refuse", "outcome unknown"
+        case Outcome.NOT_ATTEMPTED | Outcome.PLANNED:
+            return ".", "quiet", "not attempted"
+    assert_never(change.outcome)
+
+
+def _numbers(change: Change) -> str:
+    if not change.rows.planned or (change.refused is not None and not change.sent):
+        return ""
+    indexed = "" if change.target_key.is_profiles else f", indexed {_known(change.indexed)}"
+    return f"sent {change.sent:,}, accepted {change.accepted:,}{indexed}"
+
+
+def _known(number: int | None) -> str:
+    return "not yet known" if number is None else f"{number:,}"
+
+
+def _below(change: Change) -> list[str]:
+    below = [plain(line) for line in change.error.splitlines() if line.strip()]
+    for refusal in (change.refused, change.consent_refusal):
+        if refusal is not None:
+            below += [f"refused: {plain(refusal.detail or refusal.rule)}", *override_lines(refusal)]
+    if change.rows.planned and change.rows.done != change.rows.planned:
+        below.append(f"rows: {_sum(change.rows)}")
+    return below
+
+
+def _sums(plan: Plan) -> list[str]:
+    rows = sum((change.rows for change in plan.changes), Totals())
+    requests = sum((change.request_totals for change in plan.changes), Totals())
+    lines = [f"rows     {_sum(rows)}"] if rows.planned else []
+    return lines + ([f"requests {requests_sum(plan, requests)}"] if requests.planned else [])
+
+
+def _sum(totals: Totals) -> str:
+    """``planned 61,000 = done 14,000 + refused 47,000``: only the parts that are not zero."""
+    parts = {
+        "done": totals.done,
+        "failed": totals.failed,
+        "not attempted": totals.not_attempted,
+        "refused": totals.refused,
+        "unknown": totals.unknown,
+    }
+    found = [f"{name} {number:,}" for name, number in parts.items() if number]
+    return f"planned {totals.planned:,} = {' + '.join(found) or 'done 0'}"
+
+
+def requests_sum(plan: Plan, requests: Totals) -> str:
+    """``planned 14, minimum 14, sent 15 = 1 retry``. `cost.requests` is what was planned to be sent."""
+    sent = sum(change.requests_sent for change in plan.changes)
+    more = sent - (requests.done + requests.failed + requests.unknown)
+    why = f" = {counted(more, 'retry', 'retries')}" if more > 0 else ""
+    left = f", {requests.not_attempted:,} not attempted" if requests.not_attempted else ""
+    return f"planned {plan.cost.requests:,}, minimum {plan.cost.minimum:,}, sent {sent:,}{why}{left}"
+
+
+def _summary(plan: Plan) -> str:
+    """``Apply: 3 done, 1 failed, 1 refused, 4 unchanged.``"""
+    words = Counter(
+        "unchanged" if change.op is Op.NONE and not change.refused else change.outcome.value.replace("_", " ")
+        for change in plan.changes
+    )
+    words["not attempted"] += words.pop("planned", 0)
+    shown = ("done", "failed", "not attempted", "refused", "unknown", "unchanged")
+    parts = [f"{words[word]:,} {word}" for word in shown if words[word] or word == "done"]
+    return f"Apply: {', '.join(parts)}."
+
+
+def _next(plan: Plan) -> list[str]:
+    """How to go on, when something is left."""
+    outcomes = {change.outcome for change in plan.changes if not is_quiet(change)}
+    left = outcomes & {Outcome.FAILED, Outcome.UNKNOWN, Outcome.NOT_ATTEMPTED, Outcome.PLANNED}
+    lines = []
+    if left or plan.exit_code in (ExitCode.PARTIAL, ExitCode.SIGINT, ExitCode.SIGTERM):
+        lines.append("Nothing is lost: run `batchctl apply` again; what was acknowledged is not sent twice,")
+        lines.append("what is uncertain is asserted again.")
+    if Outcome.REFUSED in outcomes:
+        lines.append("Refused targets keep everything they had; the lines above say what would allow them.")
+    return lines

@@ -1,0 +1,178 @@
+"""Project: where state lives, variables, environments and the guards every link starts with. There is exactly one."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic.config import JsonDict
+
+from reconciler.spec.common import Document, Fault, Model, Percent, refuse, unsupported
+
+VAR_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
+ENVIRONMENT_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+VarName = Annotated[str, Field(pattern=VAR_NAME, max_length=63)]
+EnvironmentName = Annotated[str, Field(pattern=ENVIRONMENT_NAME, max_length=63)]
+Engine = Annotated[str, Field(json_schema_extra={"enum": ["duckdb"], "supported_enum": True})]
+NOT_BUILT: JsonDict = {"unsupported": True}
+
+
+class StatePlace(Model):
+    """Where the state of the project is kept."""
+
+    url: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1024,
+        description="Folder of the state, relative to the project folder (`-C`). Default `.batchctl`; for an "
+        "environment `<url>/<environment>`. Object stores (`s3://`, `gs://`, `az://`) are not supported in "
+        "this version.",
+        examples=[".batchctl"],
+        json_schema_extra={"pattern": "^(?!s3://|gs://|az://)"},
+    )
+    encryption: object = Field(
+        default=None,
+        description="Encryption of files with personal data. Not supported in this version.",
+        json_schema_extra=NOT_BUILT,
+    )
+
+    @model_validator(mode="after")
+    def _supported(self) -> StatePlace:
+        found = []
+        if self.url is not None and (scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", self.url)):
+            what = f"state in {scheme[1].lower()}://"
+            found.append(unsupported(("url",), what, "write a folder, e.g. url: .batchctl"))
+        if "encryption" in self.model_fields_set:
+            found.append(unsupported(("encryption",), "state encryption", "remove the key; state files have mode 0600"))
+        refuse(*found)
+        return self
+
+
+class Guards(Model):
+    """Limits on how much one run may change; a plan beyond them is refused for that audience."""
+
+    max_remove_percent: Percent = Field(
+        default=30,
+        le=100,
+        description="Most members that may leave an audience in one run, in percent of its size at the last commit. "
+        "Default 30. More is refused until an `allow` on the link says otherwise.",
+        examples=[30],
+    )
+    max_add_percent: Percent = Field(
+        default=300,
+        description="Most members that may join an audience in one run, in percent of its size at the last commit. "
+        "Default 300.",
+        examples=[300],
+    )
+    min_existing: int = Field(
+        default=10,
+        ge=0,
+        description="Audiences smaller than this many members are not guarded by percentages. Default 10. An empty "
+        "source is always refused.",
+        examples=[10],
+    )
+
+
+class Environment(Model):
+    """What `--env NAME` overrides."""
+
+    vars: dict[VarName, str] = Field(
+        default_factory=dict,
+        description="Variables of this environment; they override those of the project.",
+        examples=[{"region": "eu"}],
+    )
+    audience_prefix: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_-]*$",
+        max_length=100,
+        description="Text put in front of every audience name in this environment, explicit names included: letters, "
+        "digits, `_` and `-`. Default: none.",
+        examples=["prod_"],
+    )
+    state: StatePlace = Field(
+        default_factory=StatePlace,
+        description="Where the state of this environment is kept. Default: `<url of the project>/<environment>`.",
+        examples=[{"url": ".batchctl/prod"}],
+    )
+    engine: Engine | None = Field(
+        default=None,
+        description="Engine of the catalogues in this environment: `duckdb`, the default.",
+        examples=["duckdb"],
+    )
+
+    @model_validator(mode="after")
+    def _supported(self) -> Environment:
+        refuse(*engine_faults(self.engine))
+        return self
+
+
+class Project(Document):
+    """The project: state, variables, environments and default guards. There is exactly one."""
+
+    kind: Literal["Project"] = Field(description="This document is the project. There is exactly one.")
+    state: StatePlace = Field(
+        default_factory=StatePlace,
+        description="Where batchctl keeps what it has told Batch. Default: the folder `.batchctl`.",
+        examples=[{"url": ".batchctl"}],
+    )
+    history: object = Field(
+        default=None,
+        description="How long past versions of the state are kept. Not supported in this version.",
+        json_schema_extra=NOT_BUILT,
+    )
+    engine: Engine = Field(
+        default="duckdb", description="Default engine of the catalogues: `duckdb`.", examples=["duckdb"]
+    )
+    vars: dict[VarName, str] = Field(
+        default_factory=dict,
+        description="Variables, text to text, used as `${var:NAME}` in any text except SQL. Overridden by the "
+        "environment, then by `--var NAME=value`.",
+        examples=[{"region": "fr"}],
+    )
+    environments: dict[EnvironmentName, Environment] = Field(
+        default_factory=dict,
+        description="Environments by name, selected with `--env NAME`. Each may override vars, engine and state, and "
+        "put a prefix in front of every audience name.",
+        examples=[{"prod": {"audience_prefix": "prod_"}}],
+    )
+    guards: Guards = Field(
+        default_factory=Guards,
+        description="Guards of every link that does not set its own.",
+        examples=[{"max_remove_percent": 30, "max_add_percent": 300, "min_existing": 10}],
+    )
+    max_delete_audiences: int = Field(
+        default=1,
+        ge=0,
+        description="Most audiences that one run may delete; 25 % of those owned are always allowed if that is more. "
+        "Default 1.",
+        examples=[1],
+    )
+
+    @model_validator(mode="after")
+    def _supported(self) -> Project:
+        found = list(engine_faults(self.engine))
+        if "history" in self.model_fields_set:
+            found.append(unsupported(("history",), "history", "remove the key"))
+        refuse(*found)
+        return self
+
+    def state_url(self, environment: str | None) -> str:
+        """Folder of the state, relative to the project: that of the environment, default ``<url>/<environment>``."""
+        base = self.state.url or ".batchctl"
+        if environment is None:
+            return base
+        own = self.environments[environment].state.url if environment in self.environments else None
+        return own or f"{base.rstrip('/')}/{environment}"
+
+    def prefix(self, environment: str | None) -> str:
+        """What goes in front of every audience name."""
+        chosen = self.environments.get(environment) if environment is not None else None
+        return chosen.audience_prefix if chosen else ""
+
+
+def engine_faults(engine: str | None) -> tuple[Fault, ...]:
+    """Engines other than duckdb are refused, never ignored."""
+    if engine is None or engine == "duckdb":
+        return ()
+    return (unsupported(("engine",), "this engine", "write engine: duckdb"),)

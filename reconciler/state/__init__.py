@@ -1,0 +1,1 @@
+"""What batchctl wrote down: which targets are ours and what Batch has been told about each of them."""

@@ -1,0 +1,149 @@
+"""Acknowledgement log of one intent: a JSON line per request Batch accepted, on disk before the next one starts."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import orjson
+
+from reconciler.crashpoint import point
+from reconciler.errors import StateError
+from reconciler.state import durable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack:
+    """Rows [start, stop) of the delta file which Batch accepted, those in `refused` excepted."""
+
+    batch: int
+    start: int
+    stop: int
+    token: str | None
+    """Indexing token of the request, where Batch gave one."""
+    at: datetime
+    refused: tuple[tuple[int, str], ...] = ()
+    """(row of the delta file, Batch's words)."""
+
+
+class AckLog:
+    """Appends to the log at `path`, which is created when the first line is written. For any number of threads.
+
+    A torn last line, left by a crash in the middle of an append, is cut off first: that batch was not acknowledged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: int | None = None
+        self._end = 0
+        self._mutex = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def append(self, ack: Ack) -> None:
+        """On disk when it returns: one write, one fdatasync. StateError when it is not; the log is then as before."""
+        line = _encode(ack)
+        with self._mutex, durable.explained(f"write the acknowledgement log {self.path}"):
+            handle = self._handle if self._handle is not None else self._open()
+            point("ack: begin")
+            try:
+                durable.write_all(handle, line)
+                point("ack: written")
+                os.fdatasync(handle)
+            except OSError:
+                os.ftruncate(handle, self._end)
+                raise
+            self._end += len(line)
+            point("ack: end")
+
+    def close(self) -> None:
+        """Gives the file back; a later append opens it again."""
+        with self._mutex:
+            if self._handle is not None:
+                os.close(self._handle)
+                self._handle = None
+
+    def _open(self) -> int:
+        durable.private_folder(self.path.parent)
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            durable.sync_folder(self.path.parent)
+            text = self.path.read_bytes()
+            self._end = len(_whole(text))
+            if self._end < len(text):
+                os.ftruncate(handle, self._end)
+                os.fsync(handle)
+        except BaseException:
+            os.close(handle)
+            raise
+        self._handle = handle
+        return handle
+
+
+def new_log(path: Path) -> AckLog:
+    """The log of a new intent. One that is there already belongs to a version of the state that was gone back from."""
+    with durable.explained(f"start the acknowledgement log {path}"):
+        path.unlink(missing_ok=True)
+    return AckLog(path)
+
+
+def read_acks(path: Path) -> tuple[Ack, ...]:
+    """What was acknowledged, oldest first; nothing when there is no log yet.
+
+    A torn last line is left out: its batch is *uncertain*, which is always safe. Any other line that cannot be read is
+    a StateError, because something else than a crash damaged the log.
+    """
+    with durable.explained(f"read the acknowledgement log {path}"):
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return ()
+    acks = []
+    for number, line in enumerate(_whole(text).splitlines(), 1):
+        ack = _decode(line)
+        if ack is None:
+            raise StateError(
+                f"line {number} of the acknowledgement log {path} is damaged",
+                fix="restore it from a backup, or delete the log: all rows of that upload are then sent again",
+            )
+        acks.append(ack)
+    return tuple(acks)
+
+
+def _whole(text: bytes) -> bytes:
+    """The log without a torn last line: one without its line end, or whose blocks did not all reach the disk."""
+    text = text[: text.rfind(b"\n") + 1]
+    before = text.rfind(b"\n", 0, -1) + 1
+    return text if _decode(text[before:]) else text[:before]
+
+
+def _encode(ack: Ack) -> bytes:
+    line = {
+        "batch": ack.batch,
+        "start": ack.start,
+        "stop": ack.stop,
+        "token": ack.token,
+        "at": ack.at,
+        "refused": ack.refused,
+    }
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _decode(line: bytes) -> Ack | None:
+    try:
+        found = orjson.loads(line)
+        refused = tuple((int(row), str(reason)) for row, reason in found["refused"])
+        numbers = {name: int(found[name]) for name in ("batch", "start", "stop")}
+        token = None if found["token"] is None else str(found["token"])
+        return Ack(**numbers, token=token, at=datetime.fromisoformat(found["at"]), refused=refused)
+    except (ValueError, KeyError, TypeError):
+        return None

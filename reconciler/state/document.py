@@ -1,0 +1,57 @@
+"""The state as bytes: JSON that carries its own checksum, and is trusted only when it still fits."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import orjson
+from pydantic import ValidationError
+
+from reconciler.errors import StateError
+from reconciler.state.state import FORMAT, State
+
+
+def encode(state: State) -> bytes:
+    """The document; the same bytes for the same state."""
+    document = state.model_dump(mode="json")
+    document["checksum"] = _checksum(document)
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def decode(text: bytes, *, path: Path, way_out: str) -> State:
+    """Inverse of `encode`. StateError names `path`, what is wrong with it and the `way_out`."""
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise StateError(f"the state {path} is truncated or no JSON", why=str(error), fix=way_out) from None
+    if not isinstance(document, dict):
+        raise StateError(f"the state {path} is no JSON object", fix=way_out)
+    if isinstance(document.get("format"), int) and document["format"] > FORMAT:
+        why = f"it has format {document['format']}, this version reads up to {FORMAT}"
+        raise StateError(f"the state {path} was written by a newer batchctl", why=why, fix="upgrade batchctl")
+    if document.pop("checksum", None) != _checksum(document):
+        why = "its checksum does not fit its content"
+        raise StateError(f"the state {path} was edited or damaged", why=why, fix=way_out)
+    try:
+        return State.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        why = f"{'.'.join(map(str, first['loc'][:1]))}: {first['msg']}"
+        raise StateError(f"the state {path} is not one batchctl understands", why=why, fix=way_out) from None
+
+
+def files_of(state: State) -> set[str]:
+    """Every file a version of the state names, pending intents included."""
+    names: set[str] = set()
+    for target in state.targets.values():
+        names |= {file.path for file in (*target.baseline.files, *target.uncertain)}
+        names |= {target.baseline.refusals} if target.baseline.refusals else set()
+        if target.pending:
+            names |= {target.pending.file.path} if target.pending.file else set()
+            names |= {target.pending.acks} if target.pending.acks else set()
+    return names
+
+
+def _checksum(document: dict[str, object]) -> str:
+    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,127 @@
+"""Where a target stands once its acknowledgements are read: what counts as told, and what nobody knows. Pure.
+
+Rows of the pending delta in acknowledged batches are told; all its other rows are uncertain. There is no other
+recovery: the next plan compares against *baseline ⊕ acknowledged* and asserts every uncertain identifier again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.state.state import DataFile, LastWrite, Pending, TargetState
+
+Ranges = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acked:
+    """What the acknowledgement log of one intent says; rows are of its delta file."""
+
+    accepted: Ranges = ()
+    refused: tuple[tuple[int, str], ...] = ()
+    """(row, Batch's words)."""
+    tokens: tuple[str, ...] = ()
+    at: datetime | None = None
+    in_flight: datetime | None = None
+    """When a request was started that was never answered."""
+
+    @property
+    def told(self) -> Ranges:
+        """Rows Batch accepted."""
+        return without(self.accepted, [row for row, _ in self.refused])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One target as the next plan sees it."""
+
+    known: TargetState
+    """With `trusted` and `last_write` as the acknowledgements leave them."""
+    layers: tuple[DataFile, ...]
+    """Base first, newest last: what Batch has been told."""
+    unsure: tuple[DataFile, ...]
+    """Rows whose fate is unknown."""
+    acked: Acked
+
+
+def stand(known: TargetState, acked: Acked) -> Standing:
+    """Folds the acknowledgements of a pending intent into what is known of its target."""
+    pending = known.pending
+    if pending is None or pending.op != "write" or pending.file is None:
+        return Standing(known=known, layers=known.baseline.files, unsure=known.uncertain, acked=acked)
+    layers = known.baseline.files
+    if acked.told:
+        layers = (*layers, pending.file.model_copy(update={"ranges": acked.told}))
+    open_rows = subtract(intended(pending), acked.accepted)
+    unsure = known.uncertain
+    if open_rows:
+        unsure = (*unsure, pending.file.model_copy(update={"ranges": open_rows}))
+    replaces = [batch for batch in pending.batches if batch.replace]
+    replaced = bool(replaces) and covers(acked.accepted, replaces[0].start, replaces[0].stop)
+    baseline = known.baseline.model_copy(update={"trusted": known.baseline.trusted or replaced})
+    last = known.last_write
+    if acked.at is not None:
+        last = last_write(acked.tokens, acked.at)
+    if acked.in_flight is not None:
+        last = LastWrite(token=None, sent_at=acked.in_flight, applied=False, earlier=acked.tokens)
+    return Standing(
+        known=known.model_copy(update={"baseline": baseline, "last_write": last}),
+        layers=layers,
+        unsure=unsure,
+        acked=acked,
+    )
+
+
+def last_write(tokens: Sequence[str], at: datetime) -> LastWrite:
+    """The last write of a run, with the tokens of the others."""
+    return LastWrite(token=tokens[-1] if tokens else None, sent_at=at, applied=False, earlier=tuple(tokens[:-1]))
+
+
+def intended(pending: Pending) -> Ranges:
+    """The rows an intent set out to send."""
+    return merged((batch.start, batch.stop) for batch in pending.batches)
+
+
+def merged(ranges: Iterable[Sequence[int]]) -> Ranges:
+    """The same rows in as few ranges as possible, in order."""
+    out: list[tuple[int, int]] = []
+    for start, stop in sorted((int(a), int(b)) for a, b in ranges):
+        if out and start <= out[-1][1]:
+            out[-1] = (out[-1][0], max(stop, out[-1][1]))
+        elif start < stop:
+            out.append((start, stop))
+    return tuple(out)
+
+
+def subtract(whole: Ranges, gone: Ranges) -> Ranges:
+    """Rows of `whole` that are not in `gone`."""
+    out: list[tuple[int, int]] = []
+    taken = merged(gone)
+    for start, stop in merged(whole):
+        at = start
+        for low, high in taken:
+            if high <= at or low >= stop:
+                continue
+            if low > at:
+                out.append((at, low))
+            at = max(at, high)
+        if at < stop:
+            out.append((at, stop))
+    return tuple(out)
+
+
+def without(ranges: Ranges, rows: Iterable[int]) -> Ranges:
+    """`ranges` less single rows."""
+    return subtract(ranges, merged((row, row + 1) for row in rows))
+
+
+def covers(ranges: Ranges, start: int, stop: int) -> bool:
+    """Whether every row of [start, stop) is in `ranges`."""
+    return not subtract(((start, stop),), ranges)
+
+
+def size(ranges: Ranges) -> int:
+    """How many rows."""
+    return sum(stop - start for start, stop in merged(ranges))

@@ -1,0 +1,111 @@
+"""Acknowledgements: a line that is there was on disk before the next request; a torn one was never there."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.errors import StateError
+from reconciler.state.acks import Ack, AckLog, new_log, read_acks
+from tests.state.kit import NOW, python
+
+
+def ack(batch: int, *refused: tuple[int, str]) -> Ack:
+    """Batch `batch` of ten rows each."""
+    return Ack(batch=batch, start=10 * batch, stop=10 * batch + 10, token=f"t{batch}", at=NOW, refused=refused)
+
+
+def test_no_log_is_no_acknowledgement(tmp_path: Path) -> None:
+    assert read_acks(tmp_path / "none") == ()
+
+
+def test_what_is_appended_is_read_in_order(tmp_path: Path) -> None:
+    written = [
+        ack(0),
+        ack(1, (12, "not a UUID"), (13, "réf\n usé")),
+        Ack(batch=2, start=20, stop=21, token=None, at=NOW),
+    ]
+    path = tmp_path / "targets" / "a" / "acks"
+    with AckLog(path) as log:
+        for one in written[:2]:
+            log.append(one)
+    with AckLog(path) as log:
+        log.append(written[2])
+    assert list(read_acks(path)) == written
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_new_intent_starts_without_acknowledgements(tmp_path: Path) -> None:
+    AckLog(tmp_path / "acks").append(ack(0))
+    new_log(tmp_path / "acks").append(ack(1))
+    assert list(read_acks(tmp_path / "acks")) == [ack(1)]
+
+
+@given(st.data())
+def test_a_log_cut_anywhere_holds_the_lines_before_the_cut(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("a") / "acks"
+    written = [ack(n, *([(n, "é" * n)] * n)) for n in range(4)]
+    with AckLog(path) as log:
+        for one in written:
+            log.append(one)
+    text = path.read_bytes()
+    cut = data.draw(st.integers(0, len(text)))
+    zeros = data.draw(st.integers(0, 20))
+    path.write_bytes(text[:cut] + b"\0" * zeros)
+    left = text[:cut].count(b"\n")
+    assert list(read_acks(path)) == written[:left]
+    with AckLog(path) as log:
+        log.append(ack(9))
+    assert list(read_acks(path)) == [*written[:left], ack(9)]
+
+
+def test_a_last_line_whose_blocks_are_lost_is_torn(tmp_path: Path) -> None:
+    path = tmp_path / "acks"
+    AckLog(path).append(ack(0))
+    path.write_bytes(path.read_bytes() + b"\0" * 4096 + b'"x"]]}\n')
+    assert list(read_acks(path)) == [ack(0)]
+    AckLog(path).append(ack(1))
+    assert list(read_acks(path)) == [ack(0), ack(1)]
+
+
+def test_damage_that_no_crash_explains_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "acks"
+    AckLog(path).append(ack(0))
+    AckLog(path).append(ack(1))
+    path.write_bytes(path.read_bytes().replace(b'"batch":0', b'"botch":0'))
+    with pytest.raises(StateError, match=r"line 1 .* damaged"):
+        read_acks(path)
+
+
+NO_ROOM = """
+import resource, signal, sys
+from pathlib import Path
+from reconciler.errors import StateError
+from reconciler.state.acks import AckLog
+from tests.state.test_acks import ack
+path = Path(sys.argv[1])
+log = AckLog(path)
+log.append(ack(0))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+size = path.stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 30, resource.RLIM_INFINITY))
+try:
+    log.append(ack(1))
+except StateError as error:
+    print(error.what)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+log.append(ack(2))
+"""
+
+
+def test_no_room_for_a_line_leaves_the_log_as_it_was(tmp_path: Path) -> None:
+    done = python(NO_ROOM, tmp_path / "acks")
+    assert done.returncode == 0, done.stderr
+    assert "could not write the acknowledgement log" in done.stdout
+    assert list(read_acks(tmp_path / "acks")) == [ack(0), ack(2)]
