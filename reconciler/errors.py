@@ -1,17 +1,17 @@
 """Every error raised on purpose, and the exit code of each.
 
-    BatchctlError                 1   something could not be done; the message says what, why and what to do
-    ├── SpecInvalid               3   the specs (or their SQL, or a source they name) are wrong; nothing was sent
-    ├── Locked                    5   another run holds the state
-    ├── Stale                     6   the saved plan no longer fits the state, the specs or its own digests
-    ├── Usage                    64   the command line is wrong, or approval is missing
-    ├── StateError                1   the state cannot be trusted: truncated, edited, of another project or version
-    ├── ConfigurationError        1   a key, host or account is wrong; found before the first write
-    ├── SourceError               1   a source that existed when the specs were checked cannot be read
-    ├── BatchError                1   Batch answered something final, or nothing in time
-    │   ├── Refused4xx            -   a 4xx other than 429: never repeated blindly
-    │   └── Unreachable           -   retries are used up
-    └── Interrupted         130/143   SIGINT or SIGTERM; the request in flight was recorded
+BatchctlError                 1   something could not be done; the message says what, why and what to do
+├── SpecInvalid               3   the specs (or their SQL, or a source they name) are wrong; nothing was sent
+├── Locked                    5   another run holds the state
+├── Stale                     6   the saved plan no longer fits the state, the specs or its own digests
+├── Usage                    64   the command line is wrong, or approval is missing
+├── StateError                1   the state cannot be trusted: truncated, edited, of another project or version
+├── ConfigurationError        1   a key, host or account is wrong; found before the first write
+├── SourceError               1   a source that existed when the specs were checked cannot be read
+├── BatchError                1   Batch answered something final, or nothing in time
+│   ├── Refused4xx            -   a 4xx other than 429: never repeated blindly
+│   └── Unreachable           -   retries are used up
+└── Interrupted         130/143   SIGINT or SIGTERM; the request in flight was recorded
 """
 
 from __future__ import annotations

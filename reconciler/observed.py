@@ -26,7 +26,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """All audiences of one account, from all pages of its list routes. A failed read is an error, never an empty one."""
+    """Audiences of one account, from all pages of its list routes. A failed read is an error, never an empty one."""
 
     account: str
     audiences: dict[str, Observed] = field(default_factory=dict)

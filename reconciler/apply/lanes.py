@@ -1,4 +1,4 @@
-"""Destinations side by side, one thread each; targets of one destination in order; serial segments one after another."""
+"""Destinations side by side, one thread each; targets of one in order; serial segments one after another."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def apply(plan: Plan, tools: Tools) -> Plan:
 
     def run(lane: Sequence[Change]) -> None:
         for change in sorted(lane, key=lambda one: one.target_key):
-            done[change.key] = _one(change, tools, gates, change.key in awaited)
+            done[change.key] = _one(change, tools, gates, awaited=change.key in awaited)
 
     with ThreadPoolExecutor(max_workers=max(len(lanes), 1), thread_name_prefix="lane") as pool:
         for future in [pool.submit(run, lane) for lane in lanes.values()]:
@@ -52,7 +52,7 @@ def apply(plan: Plan, tools: Tools) -> Plan:
     return plan.model_copy(update={"changes": changes, "serial": tools.books.state.serial})
 
 
-def _one(change: Change, tools: Tools, gates: dict[str, _Gate], awaited: bool) -> Change:
+def _one(change: Change, tools: Tools, gates: dict[str, _Gate], *, awaited: bool) -> Change:
     gate = gates[change.key]
     try:
         if change.refused is not None and not change.consent_only:
@@ -61,7 +61,7 @@ def _one(change: Change, tools: Tools, gates: dict[str, _Gate], awaited: bool) -
         elif not _may_start(change, tools, gates):
             result = untouched(change, Outcome.NOT_ATTEMPTED)
         else:
-            result = _carried_out(change, tools, awaited)
+            result = _carried_out(change, tools, awaited=awaited)
             gate.good = result.outcome in (Outcome.DONE, Outcome.NONE)
         return result
     finally:
@@ -79,7 +79,7 @@ def _may_start(change: Change, tools: Tools, gates: dict[str, _Gate]) -> bool:
     return not tools.cancel.is_set()
 
 
-def _carried_out(change: Change, tools: Tools, awaited: bool) -> Change:
+def _carried_out(change: Change, tools: Tools, *, awaited: bool) -> Change:
     if change.op is Op.NONE:
         return untouched(change, Outcome.NONE)
     work = Work(change=change, tools=tools, client=tools.client_of(change), sent=Sent())

@@ -35,9 +35,7 @@ def headers(rest_key: str, project_key: str) -> dict[str, str]:
 class CepClient:
     """See `client.Client`."""
 
-    def __init__(
-        self, transport: Transport, *, buckets: Mapping[ProfileRoute, Bucket], version: str = VERSION
-    ) -> None:
+    def __init__(self, transport: Transport, *, buckets: Mapping[ProfileRoute, Bucket], version: str = VERSION) -> None:
         self._transport, self._buckets, self._version = transport, buckets, version
         self._listed = False
 

@@ -184,7 +184,7 @@ class Transport:
     def send(self, request: Request, *, settled: Callable[[], bool] | None = None) -> Reply:
         """Send until there is a final answer; a table of them stands at the top of this module.
 
-        `settled` is for requests that must not be repeated blindly: asked before a repetition that follows a lost answer
+        `settled` is for requests that must not be repeated blindly: asked before a repetition after a lost answer
         or a 5xx, True ends the matter as a success.
         """
         pacer = request.bucket or self._pacer
@@ -261,7 +261,7 @@ class Transport:
         return Unreachable(
             f"Batch did not answer {request.method} {request.route} of destination {self.owner.destination}",
             why=f"{tries.number} attempts, {last}: {self.clean(detail, sent=request.body or b'')}",
-            fix="run again; what was not acknowledged is sent again" if tries.maybe else "check the network and api_url",
+            fix="run again; what is not acknowledged is sent again" if tries.maybe else "check the network and api_url",
             maybe_processed=tries.maybe,
         )
 

@@ -141,6 +141,9 @@ class Run:
                 keep_rejects(session.state_root, opened.rejects, now=session.now, what="apply")
                 return self._carry_out(store, state, checked, opened.staging, clients)
 
+    def _sleep(self, seconds: float) -> None:
+        self.cancel.wait(seconds)
+
     def _approved(self, planned: Planned) -> bool:
         from reconciler.cli.outputs import has_changes
         from reconciler.render.text import text
@@ -181,7 +184,7 @@ class Run:
             digest=plan.digest,
             progress=self.reporter.progress,
             clock=lambda: datetime.now(UTC),
-            sleep=lambda seconds: None if self.cancel.wait(seconds) else None,
+            sleep=self._sleep,
             cancel=self.cancel,
             deadline=max(deadlines, default=900.0),
             request_timeout=2.0 if local else REQUEST_TIMEOUT,

@@ -78,7 +78,7 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.ERROR)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         return _unexpected(error)
 
 

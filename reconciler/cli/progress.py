@@ -66,7 +66,8 @@ class Reporter:
         if attempt.retry_wait is None:
             return
         why = str(attempt.status) if attempt.status else attempt.error
-        text = f"{attempt.destination}  {attempt.method} {attempt.route} answered {why}; again in {attempt.retry_wait:.0f} s"
+        again = f"again in {attempt.retry_wait:.0f} s"
+        text = f"{attempt.destination}  {attempt.method} {attempt.route} answered {why}; {again}"
         self._say("retry", text, {"destination": attempt.destination, "why": why, "wait": round(attempt.retry_wait, 1)})
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ def cancelled_by_signals(cancel: threading.Event) -> Iterator[list[int]]:
     """Sets `cancel` on the first signal and says so; the list holds the signals seen. A second one ends at once."""
     seen: list[int] = []
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         seen.append(number)
         if len(seen) > 1:
             raise Interrupted(code_of(seen))

@@ -1,0 +1,1 @@
+"""Catalogues, membership and the diff: everything that happens inside the engine, as SQL."""

@@ -37,8 +37,10 @@ def _parts(links: Sequence[Members], wanted: Desired, decided: str) -> list[str]
     person = "CAST(key AS VARCHAR) AS key"
     row_level = "reason = fault OR reason = 'key on more than one row'"
     parts = [
-        (f"SELECT {named} AS link, reason, {person}, CASE WHEN {row_level} THEN NULL ELSE id END AS id, row "
-        f"FROM {wanted.checked} WHERE reason IS NOT NULL")
+        (
+            f"SELECT {named} AS link, reason, {person}, CASE WHEN {row_level} THEN NULL ELSE id END AS id, row "
+            f"FROM {wanted.checked} WHERE reason IS NOT NULL"
+        )
     ]
     if wanted.clash:
         parts.append(

@@ -45,7 +45,7 @@ def typed(column: str, stored: str, logical: str) -> Typed:
     return _from_stored(column, stored, logical)
 
 
-def _checked(value: str, column: str, empty_is_null: bool = True) -> Typed:
+def _checked(value: str, column: str, *, empty_is_null: bool = True) -> Typed:
     present = f"{column} IS NOT NULL AND trim({column}) <> ''" if empty_is_null else f"{column} IS NOT NULL"
     return Typed(value, f"({present} AND {value} IS NULL)")
 

@@ -152,6 +152,8 @@ class Change(_Value):
     rows: Totals = Totals()
     request_totals: Totals = Totals()
     requests_sent: int = 0
+    refused_rows: int = 0
+    """Rows Batch refused; they are rejects, with its words."""
     """Filled by apply: requests that write, retries and halves included."""
     sent: int = 0
     accepted: int = 0

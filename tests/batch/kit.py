@@ -191,7 +191,11 @@ class World:
 
 @contextlib.contextmanager
 def world(
-    *answers: Say, by: Answer | None = None, platform: str = "cep", retry: RetryPolicy | None = None, timeout: float = 5.0
+    *answers: Say,
+    by: Answer | None = None,
+    platform: str = "cep",
+    retry: RetryPolicy | None = None,
+    timeout: float = 5.0,
 ) -> Iterator[tuple[World, Script]]:
     with serving(*answers, by=by) as script:
         one = World(script.url, platform=platform, retry=retry, timeout=timeout)

@@ -37,5 +37,8 @@ def check_request(api: str, method: str, path: str, body: Any) -> None:
 def check_query(api: str, method: str, path: str, query: dict[str, str]) -> None:
     """Every query parameter is one of the document's."""
     known = document(api)["components"]["parameters"]
-    listed = [one if "name" in one else known[one["$ref"].rsplit("/", 1)[-1]] for one in _operation(api, method, path).get("parameters", [])]
+    listed = [
+        one if "name" in one else known[one["$ref"].rsplit("/", 1)[-1]]
+        for one in _operation(api, method, path).get("parameters", [])
+    ]
     assert set(query) <= {one["name"] for one in listed if one["in"] == "query"}

@@ -53,7 +53,14 @@ def test_replaced_is_a_good_end_only_when_told_so() -> None:
     for good in (True, False):
         pace, clock = poll()
         found = wait_applied(
-            Views(seen("REPLACED")), "a", IdType.CUSTOM, None, deadline=9, cancel=threading.Event(), poll=pace, replaced_ok=good
+            Views(seen("REPLACED")),
+            "a",
+            IdType.CUSTOM,
+            None,
+            deadline=9,
+            cancel=threading.Event(),
+            poll=pace,
+            replaced_ok=good,
         )
         assert (found is not None) is good
         assert clock.waits == []
@@ -75,7 +82,9 @@ def test_an_audience_that_vanished_is_not_waited_for() -> None:
 
 def test_presence_and_absence() -> None:
     event = threading.Event()
-    assert wait_present(Views(None, None, seen()), "a", IdType.CUSTOM, deadline=9, cancel=event, poll=poll()[0]) == seen()
+    assert (
+        wait_present(Views(None, None, seen()), "a", IdType.CUSTOM, deadline=9, cancel=event, poll=poll()[0]) == seen()
+    )
     assert wait_present(Views(None), "a", IdType.CUSTOM, deadline=9, cancel=event, poll=poll()[0]) is None
     assert wait_absent(Views(seen(), None), "a", IdType.CUSTOM, deadline=9, cancel=event, poll=poll()[0]) is True
     assert wait_absent(Views(seen()), "a", IdType.CUSTOM, deadline=9, cancel=event, poll=poll()[0]) is False
@@ -96,7 +105,9 @@ def test_a_count_is_read_again_before_it_differs() -> None:
 def test_cancel_ends_every_wait() -> None:
     cancel = threading.Event()
     waits: list[Callable[[Poll], object]] = [
-        lambda pace: wait_applied(Views(seen("IN_PROGRESS")), "a", IdType.CUSTOM, None, deadline=9, cancel=cancel, poll=pace),
+        lambda pace: wait_applied(
+            Views(seen("IN_PROGRESS")), "a", IdType.CUSTOM, None, deadline=9, cancel=cancel, poll=pace
+        ),
         lambda pace: wait_present(Views(None), "a", IdType.CUSTOM, deadline=9, cancel=cancel, poll=pace),
         lambda pace: wait_absent(Views(seen()), "a", IdType.CUSTOM, deadline=9, cancel=cancel, poll=pace),
         lambda pace: settled_count(Views(seen()), "a", IdType.CUSTOM, expected=1, deadline=9, cancel=cancel, poll=pace),

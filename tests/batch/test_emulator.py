@@ -147,7 +147,10 @@ def test_profiles(preset: str) -> None:
         assert client.write_profiles("profiles_update", ops, 1).errors == ()
         assert client.write_profiles("profiles_mass_update", ops.replace(b"u-1", b"u-2"), 1).errors == ()
         found = one.control("profiles", account=one.attempts[0].account)
-        assert {row["id"]: row["attributes"] for row in found["profiles"]} == {"u-1": {"tier": "gold"}, "u-2": {"tier": "gold"}}
+        assert {row["id"]: row["attributes"] for row in found["profiles"]} == {
+            "u-1": {"tier": "gold"},
+            "u-2": {"tier": "gold"},
+        }
 
 
 def test_partial_errors() -> None:
@@ -181,14 +184,22 @@ def test_wrong_keys_stop_at_the_first_list(switch: str) -> None:
 def test_an_unknown_version_is_named() -> None:
     spec = destination("cep", api_version="2.4")
     with batch(switches={"cep_versions": "2.11_only"}) as one:
-        clients = open_clients([spec], {spec.name: keys("cep")}, pacers=one.pacers, cancel=one.cancel, api_url_override=one.url)
-        with contextlib.closing(clients[spec.name]) as client, pytest.raises(ConfigurationError, match="version or route"):
+        clients = open_clients(
+            [spec], {spec.name: keys("cep")}, pacers=one.pacers, cancel=one.cancel, api_url_override=one.url
+        )
+        with (
+            contextlib.closing(clients[spec.name]) as client,
+            pytest.raises(ConfigurationError, match="version or route"),
+        ):
             client.inventory()
 
 
 def test_many_audiences_over_pages() -> None:
     for preset in ("likely", "harsh"):
-        with batch(preset=preset, switches={"create_visibility": "immediate"}) as one, contextlib.closing(one.open("cep")) as client:
+        with (
+            batch(preset=preset, switches={"create_visibility": "immediate"}) as one,
+            contextlib.closing(one.open("cep")) as client,
+        ):
             for number in range(120):
                 client.create(f"a{number}", IdType.CUSTOM)
             assert sorted(client.inventory().audiences) == sorted(f"a{number}" for number in range(120))

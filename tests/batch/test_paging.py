@@ -62,7 +62,9 @@ def test_a_list_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
         by_offset(lambda offset: {"custom_audiences": [audience(f"a{offset}")]}, size=1)
 
 
-@pytest.mark.parametrize("body", [None, [], "x", {}, {"error": "x"}, {"a": [], "b": []}, {"audiences": {}, "has_more": False}])
+@pytest.mark.parametrize(
+    "body", [None, [], "x", {}, {"error": "x"}, {"a": [], "b": []}, {"audiences": {}, "has_more": False}]
+)
 def test_unreadable_answers_are_never_an_empty_list(body: object) -> None:
     with pytest.raises(BatchError, match="cannot be read"):
         by_cursor(lambda _: body)
@@ -70,7 +72,9 @@ def test_unreadable_answers_are_never_an_empty_list(body: object) -> None:
         by_offset(lambda _: body)
 
 
-@pytest.mark.parametrize("more", [{"has_more": True}, {"has_more": True, "next_from": None}, {"has_more": "yes"}, {"next_from": 3}])
+@pytest.mark.parametrize(
+    "more", [{"has_more": True}, {"has_more": True, "next_from": None}, {"has_more": "yes"}, {"next_from": 3}]
+)
 def test_more_without_where_is_an_error(more: dict[str, Any]) -> None:
     with pytest.raises(BatchError, match="not where"):
         by_cursor(lambda _: {"audiences": [], **more})

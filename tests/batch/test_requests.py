@@ -14,7 +14,7 @@ from tests.batch.schemas import check_query, check_request
 TYPES = {"tier": "string", "n": "integer", "x": "float", "vip": "boolean", "d": "date", "t": "timestamp", "u": "url"}
 ROW = (
     "SELECT 'c-1' AS id, 'add' AS kind, ['tier', 'l']::VARCHAR[] AS held, 'gold' AS \"a:tier\", 3::BIGINT AS \"a:n\", "
-    "0.5::DOUBLE AS \"a:x\", true AS \"a:vip\", DATE '2024-01-02' AS \"a:d\", TIMESTAMP '2024-01-02 03:04:05.9' AS \"a:t\", "
+    '0.5::DOUBLE AS "a:x", true AS "a:vip", DATE \'2024-01-02\' AS "a:d", TIMESTAMP \'2024-01-02 03:04:05.9\' AS "a:t", '
     "'https://example.com/1' AS \"a:u\", ['a', 'b'] AS \"a:l\", ['trail'] AS \"a:$tags\""
 )
 GONE = ROW.replace("'add' AS kind", "'remove' AS kind")
@@ -50,7 +50,9 @@ def test_cep() -> None:
     def answer(seen: Seen) -> Say:
         if seen.path.endswith("list"):
             return Say(200, {"audiences": [audience("vip")], "has_more": False})
-        return Say(200, audience("vip")) if seen.method == "GET" else Say(202, {"indexing_token": "t", "code": "SUCCESS"})
+        return (
+            Say(200, audience("vip")) if seen.method == "GET" else Say(202, {"indexing_token": "t", "code": "SUCCESS"})
+        )
 
     with world(by=answer) as (one, script):
         client = one.client

@@ -81,7 +81,9 @@ def test_retry_after_is_obeyed_when_longer_and_sane() -> None:
 
 
 def test_retry_after_as_a_date() -> None:
-    with serving(by=lambda seen: Say(503, None, {"retry-after": formatdate(one.clock.wall() + 40, usegmt=True)})) as script:
+    with serving(
+        by=lambda seen: Say(503, None, {"retry-after": formatdate(one.clock.wall() + 40, usegmt=True)})
+    ) as script:
         one = World(script.url, retry=RetryPolicy(attempts=2))
         with pytest.raises(Unreachable):
             one.transport.send(WRITE)
@@ -267,7 +269,9 @@ def test_attempts_show_routes_never_keys() -> None:
         assert all(attempt.destination == "shop" and attempt.retry_wait is None for attempt in one.attempts)
 
 
-@pytest.mark.parametrize("url", ["http://api.batch.com", "ftp://127.0.0.1", "https://", "https://u:p@api.batch.com", "x"])
+@pytest.mark.parametrize(
+    "url", ["http://api.batch.com", "ftp://127.0.0.1", "https://", "https://u:p@api.batch.com", "x"]
+)
 def test_urls_that_are_not_allowed(url: str) -> None:
     with pytest.raises(ConfigurationError, match="api_url"):
         World(url)

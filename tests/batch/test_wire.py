@@ -88,7 +88,9 @@ def in_profile(name: str, kind: str, value: Any, *, cep: bool) -> tuple[str, Any
 
 def member(row: dict[str, Any], space: Space) -> dict[str, Any]:
     zulu = space is Space.CEP
-    present = [(n, k, row["values"][n]) for n, k in row["types"].items() if n != "$tags" and row["values"][n] is not None]
+    present = [
+        (n, k, row["values"][n]) for n, k in row["types"].items() if n != "$tags" and row["values"][n] is not None
+    ]
     pairs = dict(in_audience(name, kind, value, zulu=zulu) for name, kind, value in present)
     item: dict[str, Any] = {"id": row["id"]} | ({"attributes": pairs} if pairs else {})
     tags = row["values"].get("$tags")
@@ -143,7 +145,9 @@ def test_profiles(row: dict[str, Any]) -> None:
         assert exactly(item, operation(row, cep=platform == "cep"))
 
 
-@pytest.mark.parametrize("number", [1e22, 0.1, 5e-324, -0.0, 1.7976931348623157e308, 1e16, 123456789.123456789, 1e-7, 2**53])
+@pytest.mark.parametrize(
+    "number", [1e22, 0.1, 5e-324, -0.0, 1.7976931348623157e308, 1e16, 123456789.123456789, 1e-7, 2**53]
+)
 def test_numbers_survive(number: float) -> None:
     row = {"id": "x", "kind": "add", "held": None, "types": {"a": "float"}, "values": {"a": float(number)}}
     back = orjson.loads(built(replace_item_sql(Space.CEP, row["types"]), row))["attributes"]["a"]  # type: ignore[arg-type]
