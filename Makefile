@@ -12,8 +12,8 @@ WORKERS ?= 2
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(INSTALLED) ## the guided tour: a local Batch, real purchases, a plan, an apply, a crash
-	$(BIN)/batchctl demo
+demo: $(INSTALLED) ## a local Batch with a dashboard
+	$(BIN)/batchctl emulator
 
 test: $(INSTALLED) $(LANGUAGE_SERVER) browser lint ## everything CI runs
 	$(BIN)/pytest -n $(WORKERS)

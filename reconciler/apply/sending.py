@@ -103,11 +103,11 @@ class Sender:
     def _accepted(self, number: int, start: int, stop: int, written: Written) -> None:
         words: dict[int, str] = {}
         for error in written.errors:
-            text = ": ".join(part for part in (error.attribute, error.reason or error.category or "refused") if part is not None)
-            meant = range(start, stop) if error.index is None else range(start + error.index, start + error.index + 1)
+            words_of = error.reason or error.category or "refused"
+            text = f"{error.attribute}: {words_of}" if error.attribute else words_of
+            meant = range(start, stop)[error.index : error.index + 1]
             for row in meant:
-                if start <= row < stop:
-                    words.setdefault(row, text)
+                words.setdefault(row, text)
         at = self.tools.clock()
         refused = tuple(sorted(words.items()))
         self.log.append(Ack(batch=number, start=start, stop=stop, token=written.token, at=at, refused=refused))
