@@ -12,8 +12,8 @@ WORKERS ?= 2
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(INSTALLED) ## a local Batch with a dashboard
-	$(BIN)/batchctl emulator
+demo: $(INSTALLED) ## the whole job on real purchases against a local Batch
+	$(BIN)/batchctl demo
 
 test: $(INSTALLED) $(LANGUAGE_SERVER) browser lint ## everything CI runs
 	$(BIN)/pytest -n $(WORKERS)

@@ -77,7 +77,7 @@ def command(
     holder = Holder(
         text="apply", started=session.now, run=os.environ.get("CI_JOB_URL") or os.environ.get("BUILD_URL") or ""
     )
-    with cancelled_by_signals(cancel) as seen, Engine(now=session.now) as engine:
+    with cancelled_by_signals(cancel) as seen, reporter, Engine(now=session.now) as engine:
         with acquire(session.state_root, timeout_seconds=lock_timeout, holder=holder):
             store = LocalStore(session.state_root, project=session.project.name, environment=options.env or "")
             done = run.saved(store, file) if file is not None else run.fresh(store, engine)

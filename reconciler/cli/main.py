@@ -17,7 +17,12 @@ COMMANDS = {
     "plan": ("planning", "Show what would change in Batch."),
     "show": ("showing", "Show a saved plan."),
     "apply": ("applying", "Carry out a plan."),
+    "import": ("importing", "Take over an audience that exists in Batch."),
+    "status": ("status", "Show what Batch has been told, and what is under way."),
+    "rejects": ("rejects", "List the rows of the last run that were not sent, and why."),
+    "preview": ("preview", "Show how many people a link selects, stage by stage."),
     "emulator": ("emulating", "Run a strict local Batch."),
+    "demo": ("demo", "Run the whole job on real purchases against the emulator."),
 }
 
 

@@ -48,9 +48,12 @@ def command(
     session = open_session(options)
     wish = Wish(keys=chosen(session, targets, labels_of(labels)), no_delete=no_delete, retry_rejects=retry_rejects)
     reader = StateReader(session.state_root, project=session.project.name, environment=options.env or "")
-    reporter = Reporter(json_lines=options.log_json)
     cancel = threading.Event()
-    with cancelled_by_signals(cancel), Engine(now=session.now) as engine:
+    with (
+        cancelled_by_signals(cancel),
+        Reporter(json_lines=options.log_json) as reporter,
+        Engine(now=session.now) as engine,
+    ):
         state = reader.read()
         with connected(session, state, wish, cancel=cancel, reporter=reporter) as clients:
             planned = plan_with(session, reader, state, clients, engine, wish, cancel=cancel, reporter=reporter)

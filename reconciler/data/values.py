@@ -37,7 +37,7 @@ class Typed:
 def typed(column: str, stored: str, logical: str) -> Typed:
     """`column` of DuckDB type `stored` as the logical type; empty texts are no value unless a string is declared."""
     stored = stored.upper()
-    kind = "text" if stored.startswith(_TEXT) else stored
+    kind = "text" if stored.startswith(_TEXT) and not stored.endswith("[]") else stored
     if logical in ("string", "url"):
         return Typed(column if stored == "VARCHAR" else f"CAST({column} AS VARCHAR)", "FALSE")
     if kind == "text":

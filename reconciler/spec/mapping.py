@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from reconciler.spec.common import Document, Fault, FieldName, FieldType, Model, Name, OneOrMore, refuse
 from reconciler.spec.transform import Transform, parse_transforms
@@ -24,6 +24,11 @@ NATIVE_TYPES: dict[str, FieldType] = {
 """Native attributes of CEP profiles (https://doc.batch.com/developer/api/cep/profiles/update)."""
 MAPPED_NAME = rf"^([a-z0-9_]{{1,30}}|\$({'|'.join(name[1:] for name in NATIVE_TYPES)}))$"
 MappedName = Annotated[str, Field(pattern=MAPPED_NAME)]
+
+
+def _as_lists(steps: tuple[Transform, ...]) -> list[list[object]]:
+    """A short form that was already written out as lists stays as it is."""
+    return [[name, list(arguments)] for name, arguments in steps]
 
 
 class Identifier(Model):
@@ -93,7 +98,7 @@ class MappedAttribute(Model):
         "the attribute as the destination declares it.",
         examples=["date"],
     )
-    transform: Annotated[tuple[Transform, ...], PlainValidator(parse_transforms)] = Field(
+    transform: Annotated[tuple[Transform, ...], PlainValidator(parse_transforms), PlainSerializer(_as_lists)] = Field(
         default=(),
         description="Changes to the text, in order: `trim lower upper title sha256 md5 digits default(value) map({…}) "
         "replace(a, b) substring(from, length)`.",

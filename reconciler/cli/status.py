@@ -1,0 +1,180 @@
+"""``batchctl status``: what Batch has been told, and what is under way. Reads the state only, never Batch."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.options import common, common_of
+
+if TYPE_CHECKING:
+    from reconciler.cli.session import Session
+    from reconciler.state.lock import Holder
+    from reconciler.state.standing import Standing
+    from reconciler.state.state import State
+
+WIDEST = 44
+"""Longest audience name that still lines up with the others."""
+
+
+@click.command("status")
+@common
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the list."
+)
+def command(form: str, **shared: Any) -> int:
+    """Show per target what Batch has been told, and what is uncertain or under way. Reads the state, never Batch."""
+    options = common_of(**shared)
+    from reconciler.cli.session import open_session
+    from reconciler.state.lock import holder_of
+    from reconciler.state.standing import stand
+    from reconciler.state.store import StateReader
+
+    session = open_session(options, strict=False)
+    reader = StateReader(session.state_root, project=session.project.name, environment=options.env or "")
+    state = reader.read()
+    from reconciler.apply.books import acked_of
+
+    standings = [stand(known, acked_of(reader, known)) for known in state.targets.values()] if state else []
+    standings.sort(key=lambda one: (one.known.destination, one.known.key))
+    rows = [described(one) for one in standings]
+    holder = holder_of(session.state_root)
+    show = _json if form == "json" else _text
+    click.echo(show(session, state, rows, holder), nl=False)
+    return 0
+
+
+def described(standing: Standing) -> dict[str, Any]:
+    """One target as the JSON says it."""
+    from reconciler.state.standing import size
+
+    known, pending = standing.known, standing.known.pending
+    last = known.last_write
+    return {
+        "key": str(known.key),
+        "destination": known.destination,
+        "account": known.account,
+        "space": known.space.value,
+        "target": "profiles" if known.key.is_profiles else "audience",
+        "audience": known.audience or None,
+        "links": list(known.links),
+        "members": known.baseline.count,
+        "trusted": known.baseline.trusted,
+        "committed": known.committed,
+        "last_commit": _iso(known.last_commit),
+        "last_full": _iso(known.last_full),
+        "last_write": _write(last.sent_at, indexed=last.applied) if last else None,
+        "pending": {"op": pending.op, "create": pending.create, "started": _iso(pending.started)} if pending else None,
+        "acknowledged_rows": size(standing.acked.told),
+        "uncertain_rows": sum(size(one.ranges) if one.ranges is not None else one.rows for one in standing.unsure),
+        "prevent_destroy": known.prevent_destroy,
+        "on_destroy": known.on_destroy,
+        "owned_since": known.owned_since,
+    }
+
+
+def _write(at: datetime, *, indexed: bool) -> dict[str, Any]:
+    return {"at": _iso(at), "indexed": indexed}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
+
+
+def _json(session: Session, state: State | None, rows: list[dict[str, Any]], holder: Holder | None) -> str:
+    lock = None
+    if holder is not None:
+        lock = {"by": holder.text, "pid": holder.pid, "host": holder.host, "since": _iso(holder.started)}
+        lock["run"] = holder.run or None
+    document = {
+        "format": 1,
+        "project": session.project.name,
+        "environment": session.common.env or "",
+        "state": {"lineage": state.lineage, "serial": state.serial} if state else None,
+        "lock": lock,
+        "targets": rows,
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _text(session: Session, state: State | None, rows: list[dict[str, Any]], holder: Holder | None) -> str:
+    from reconciler.render.style import paint
+    from reconciler.render.words import plain
+
+    colour = session.common.colour
+    env = f" ({session.common.env})" if session.common.env else ""
+    serial = f"state serial {state.serial}" if state else "no state yet"
+    lines = [f"{paint('batchctl', 'strong', colour=colour)} · {plain(session.project.name)}{env} · {serial}"]
+    lines.append(f"lock     held by {plain(str(holder))}" if holder else "lock     free")
+    if not rows:
+        return "\n".join([*lines, "", _nothing(session, state)]) + "\n"
+    width = min(WIDEST, max(len(_name(row)) for row in rows))
+    for (destination, account, space), members in groupby(rows, key=_place):
+        title = f"{plain(destination)}  Batch {space}, account {account}"
+        lines += ["", paint(title, "strong", colour=colour)]
+        lines += [paint(_columns("", "told", "last commit", "last full", "last write", width), "quiet", colour=colour)]
+        for row in members:
+            lines.append(_row(row, width).rstrip())
+            lines += [f"      {paint(line, 'refuse', colour=colour)}" for line in _attention(row)]
+            lines += [f"      {line}" for line in _settings(row)]
+    return "\n".join([*lines, "", _summary(rows)]) + "\n"
+
+
+def _nothing(session: Session, state: State | None) -> str:
+    if state is None:
+        return f"Nothing was ever applied from {session.state_root}. Start with: batchctl plan"
+    return "Nothing in Batch is ours."
+
+
+def _place(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["destination"], row["account"], "CEP" if row["space"] == "cep" else "MEP"
+
+
+def _name(row: dict[str, Any]) -> str:
+    return str(row["audience"] or "profiles")
+
+
+def _columns(name: str, told: str, commit: str, full: str, write: str, width: int) -> str:
+    return f"  {name:{width}}  {told:>11}  {commit:16}  {full:10}  {write}"
+
+
+def _row(row: dict[str, Any], width: int) -> str:
+    write = row["last_write"]
+    seen = "-" if write is None else "indexed" if write["indexed"] else "accepted"
+    if row["target"] == "profiles" and write is not None:
+        seen = "accepted"
+    commit = (row["last_commit"] or "never")[:16].replace("T", " ")
+    return _columns(_name(row), f"{row['members']:,}", commit, (row["last_full"] or "never")[:10], seen, width)
+
+
+def _attention(row: dict[str, Any]) -> list[str]:
+    """What the next run will do something about."""
+    lines = []
+    pending = row["pending"]
+    if pending is not None:
+        what = "create" if pending["create"] else pending["op"]
+        known = f", {row['acknowledged_rows']:,} rows acknowledged" if what != "delete" else ""
+        lines.append(f"unfinished: {what} begun {pending['started'][:16].replace('T', ' ')}{known}")
+    if row["uncertain_rows"]:
+        lines.append(f"uncertain: {row['uncertain_rows']:,} rows; the next apply asserts them again")
+    if not row["trusted"]:
+        lines.append("members unknown: the next plan is a full upload")
+    return lines
+
+
+def _settings(row: dict[str, Any]) -> list[str]:
+    words = ["prevent_destroy"] if row["prevent_destroy"] else []
+    words += [f"on_destroy: {row['on_destroy']}"] if row["on_destroy"] != "delete" else []
+    return [", ".join(words)] if words else []
+
+
+def _summary(rows: list[dict[str, Any]]) -> str:
+    from reconciler.render.words import counted
+
+    unfinished = sum(row["pending"] is not None or bool(row["uncertain_rows"]) for row in rows)
+    tail = f"{unfinished:,} unfinished: run batchctl apply" if unfinished else "nothing unfinished"
+    return f"{counted(len(rows), 'target')}, {tail}. Times are UTC."

@@ -1,0 +1,168 @@
+"""A small project on both platforms, and the real command in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+KEYS = {"SHOP_IOS_KEY": "livekeyA1B2C3", "SHOP_REST_KEY": "restkeyD4E5F6", "SHOP_CRM_KEY": "project_G7H8I9"}
+"""Nothing a command prints may hold one of these values."""
+AUDIENCE, CRM = "Loyal_custom_ids", "Everybody_custom_ids"
+Rows = Sequence[Mapping[str, object]]
+
+SPECS = """
+apiVersion: batchctl/v1
+kind: Project
+name: shop
+state: {url: state}
+---
+apiVersion: batchctl/v1
+kind: Catalogue
+name: people
+source: {path: data/people.parquet}
+key: pid
+fields: {pid: string, orders: integer, email: string, ok: boolean}
+consent: ok
+max_reject_percent: 20
+---
+apiVersion: batchctl/v1
+kind: Destination
+name: ios
+platform: mep
+live_api_key: ${env:SHOP_IOS_KEY}
+rest_api_key: ${env:SHOP_REST_KEY}
+retry: {base_seconds: 0, attempts: 2}
+rate_limits: {requests_per_second: 900}
+---
+apiVersion: batchctl/v1
+kind: Destination
+name: crm
+platform: cep
+project_key: ${env:SHOP_CRM_KEY}
+rest_api_key: ${env:SHOP_REST_KEY}
+retry: {base_seconds: 0, attempts: 2}
+rate_limits: {requests_per_second: 900}
+---
+apiVersion: batchctl/v1
+kind: Mapping
+name: ids
+catalogue: people
+identifier: {custom_id: pid}
+---
+apiVersion: batchctl/v1
+kind: Action
+name: ios-ids
+destination: ios
+type: send_custom_ids
+mapping: ids
+---
+apiVersion: batchctl/v1
+kind: Action
+name: crm-ids
+destination: crm
+type: send_custom_ids
+mapping: ids
+---
+apiVersion: batchctl/v1
+kind: Segment
+name: loyal
+title: Loyal
+catalogue: people
+where: orders >= 3
+"""
+LOYAL = """
+apiVersion: batchctl/v1
+kind: SegmentLink
+name: loyal-ios
+segment: loyal
+action: ios-ids
+labels: {team: crm}
+"""
+EVERYBODY = """
+apiVersion: batchctl/v1
+kind: Segment
+name: everybody
+title: Everybody
+catalogue: people
+where: orders >= 0
+---
+apiVersion: batchctl/v1
+kind: SegmentLink
+name: everybody-crm
+segment: everybody
+action: crm-ids
+"""
+FILES = {"specs.yaml": SPECS, "loyal.yaml": LOYAL, "everybody.yaml": EVERYBODY}
+
+
+def people(count: int, *, loyal: int | None = None, first: int = 0, malformed: int = 0) -> list[dict[str, object]]:
+    """`count` people, the first `loyal` of them (default: all) with three orders; `malformed` more without a good key."""
+    enough = count if loyal is None else loyal
+    good = [(f"p{n}", 3 if n - first < enough else 1) for n in range(first, first + count)]
+    bad = [(f" p{n} ", 5) for n in range(malformed)]
+    return [{"pid": p, "orders": n, "email": f"{p.strip()}@example.com", "ok": True} for p, n in good + bad]
+
+
+class Command:
+    """Runs batchctl on one project against one Batch."""
+
+    def __init__(self, root: Path, url: str) -> None:
+        self.root, self.url = root, url
+
+    def __call__(self, *arguments: str, stdin: str = "", **environ: str | None) -> subprocess.CompletedProcess[str]:
+        """The finished process. No key may be in its output, and no traceback."""
+        done = self.raw(arguments[0], "-C", str(self.root), *arguments[1:], stdin=stdin, **environ)
+        checked(done)
+        return done
+
+    def raw(self, *arguments: str, stdin: str = "", **environ: str | None) -> subprocess.CompletedProcess[str]:
+        """Without ``-C``, unchecked; an environment variable that is None is not set."""
+        return subprocess.run(
+            [sys.executable, "-m", "reconciler", *arguments],
+            env=self.environ(**environ),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def environ(self, **more: str | None) -> dict[str, str]:
+        """The environment of a command."""
+        wanted = {**os.environ, **KEYS, "BATCHCTL_API_URL": self.url, **more}
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def ok(self, *arguments: str, **environ: str | None) -> str:
+        """Standard output of a command that must succeed."""
+        done = self(*arguments, **environ)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def members(self, name: str) -> set[str]:
+        """Who is in an audience, in truth."""
+        found = self.ask(f"members?name={name}&limit=100000")
+        return {one["id"] for one in found["members"]}
+
+    def audiences(self) -> set[str]:
+        """Names of all audiences."""
+        return {one["name"] for one in self.ask("audiences")["audiences"]}
+
+    def ask(self, path: str) -> dict[str, Any]:
+        """The emulator's control plane."""
+        with urllib.request.urlopen(f"{self.url}/_emulator/{path}", timeout=10) as reply:
+            found: dict[str, Any] = json.load(reply)
+        return found
+
+
+def checked(done: subprocess.CompletedProcess[str]) -> None:
+    """No key, no traceback, whatever happened."""
+    output = done.stdout + done.stderr
+    assert not [name for name, key in KEYS.items() if key in output], output
+    assert "Traceback" not in output, output
+    assert "a fault of batchctl itself" not in output, output
