@@ -105,6 +105,8 @@ def _unpack(path: Path, folder: Path) -> Plan:
                 _extract(archive, members[name], contents.members[name], folder)
             return plan
     except zipfile.BadZipFile as error:
+        if zipfile.is_zipfile(path):
+            raise _changed(str(error)) from None
         raise BatchctlError(
             f"{path} is not a saved plan, or a part of it is missing", why=str(error), fix=_AGAIN
         ) from None

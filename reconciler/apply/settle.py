@@ -44,11 +44,18 @@ def _settled(change: Change, tools: Tools) -> Change:
     last = known.last_write
     seen: Observed | None = None
     try:
-        for token in (*(last.earlier if last else ()), last.token if last else None):
+        tokens = (*(last.earlier if last else ()), last.token if last else None)
+        for number, token in enumerate(tokens, 1):
             seen = barrier.wait_applied(
-                client, name, change.id_type, token, deadline=tools.deadline, cancel=tools.cancel
+                client,
+                name,
+                change.id_type,
+                token,
+                deadline=tools.deadline,
+                cancel=tools.cancel,
+                replaced_ok=number < len(tokens),
             )
-            if seen is None or seen.indexing not in ("APPLIED", "REPLACED"):
+            if seen is None:
                 return change.model_copy(update={"warnings": (*change.warnings, _late(name, tools.deadline))})
         expected = known.baseline.count + known.known_offset
         seen = barrier.settled_count(

@@ -54,10 +54,7 @@ def _remove(work: Work) -> None:
     except Refused4xx as error:
         if error.status in (401, 403) or work.client.view(name, id_type) is not None:
             raise
-    if (
-        barrier.wait_absent(work.client, name, id_type, deadline=work.tools.deadline, cancel=work.tools.cancel)
-        is not None
-    ):
+    if not barrier.wait_absent(work.client, name, id_type, deadline=work.tools.deadline, cancel=work.tools.cancel):
         raise NotIndexed(f"audience {name} was deleted but is still shown", fix="run batchctl apply again later")
 
 
@@ -185,8 +182,9 @@ def _wait_for_last_run(work: Work, before: Standing | None) -> None:
         return
     recent = (work.tools.clock() - last.sent_at).total_seconds() < work.tools.deadline
     work.step("indexing")
-    for token in (*(last.earlier if recent else ()), last.token):
-        work.wait_for(token)
+    for token in last.earlier if recent else ():
+        work.wait_for(token, replaced_ok=True)
+    work.wait_for(last.token)
 
 
 def _send(work: Work, target: TargetState, acked: Acked) -> None:

@@ -38,8 +38,11 @@ class Work:
         """What may be sent: all of it, or the consent removals alone."""
         return self.change.consent_batches if self.change.consent_only else self.change.batches
 
-    def wait_for(self, token: str | None) -> None:
-        """Waits until the write of `token` (None: the last one) is APPLIED; NotIndexed at the deadline."""
+    def wait_for(self, token: str | None, *, replaced_ok: bool = False) -> None:
+        """Waits until the write of `token` (None: the last one) is APPLIED; NotIndexed at the deadline.
+
+        With `replaced_ok` REPLACED is as good: a later replace of ours explains it.
+        """
         name = self.change.target_key.audience
         seen = barrier.wait_applied(
             self.client,
@@ -48,8 +51,9 @@ class Work:
             token,
             deadline=self.tools.deadline,
             cancel=self.tools.cancel,
+            replaced_ok=replaced_ok,
         )
-        if seen is None or seen.indexing not in ("APPLIED", "REPLACED"):
+        if seen is None:
             raise NotIndexed(
                 f"audience {name}: Batch has not indexed an earlier write yet",
                 why=f"it did not report APPLIED within {self.tools.deadline:.0f} s",
@@ -59,7 +63,7 @@ class Work:
     def wait_indexed(self) -> None:
         """Waits for every write of this run."""
         self.step("indexing")
-        for token in self.sent.tokens:
-            self.wait_for(token)
+        for number, token in enumerate(self.sent.tokens, 1):
+            self.wait_for(token, replaced_ok=number < len(self.sent.tokens))
         if not self.sent.tokens:
             self.wait_for(None)

@@ -95,7 +95,7 @@ class Http:
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             self._reject_untrusted(error)
-            return Broken(word="connect", detail=_kind(error), unopened=True)
+            return Broken(word="connect", detail=f"{urlsplit(self._base).netloc}: {_reason(error)}", unopened=True)
         except httpx.TimeoutException as error:
             return Broken(word="timeout", detail=_kind(error), unopened=False)
         except (httpx.TransportError, httpx.DecodingError) as error:
@@ -135,6 +135,16 @@ def _host(location: str) -> str:
         return urlsplit(location).hostname or ("the same host" if location else "")
     except ValueError:
         return ""
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said about a connection that could not be opened, e.g. ``Connection refused``."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror
+        seen = seen.__cause__ or seen.__context__
+    return type(error).__name__
 
 
 def _kind(error: Exception) -> str:

@@ -35,6 +35,7 @@ class Line:
     address: str
     text: str
     begun: float
+    """When this step was begun, in seconds of a clock that only counts."""
     sending: float = 0.0
     said: float = 0.0
     done: int = 0
@@ -126,13 +127,12 @@ class Reporter:
     def _line(self, step: Progress, now: float) -> Line:
         line = self._lines.get(step.address)
         if line is None:
-            line = self._lines[step.address] = Line(address=step.address, text="", begun=now)
+            line = self._lines[step.address] = Line(address=step.address, text="", begun=now, sending=now)
         line.text = f"{plain(step.destination)}  {plain(step.address)}  {step.step}"
-        line.step = step.step
+        if line.step != step.step:
+            line.step, line.begun = step.step, now
         line.total = step.total or line.total
         line.done = max(line.done, step.done)
-        if step.step == "sending" and not line.sending:
-            line.sending = line.begun
         return line
 
     def _say(self, line: Line, step: Progress, now: float) -> None:

@@ -148,7 +148,8 @@ def _row(row: dict[str, Any], width: int) -> str:
     if row["target"] == "profiles" and write is not None:
         seen = "accepted"
     commit = (row["last_commit"] or "never")[:16].replace("T", " ")
-    return _columns(_name(row), f"{row['members']:,}", commit, (row["last_full"] or "never")[:10], seen, width)
+    told = f"{row['members']:,}" if row["trusted"] else "unknown"
+    return _columns(_name(row), told, commit, (row["last_full"] or "never")[:10], seen, width)
 
 
 def _attention(row: dict[str, Any]) -> list[str]:

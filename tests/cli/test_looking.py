@@ -1,0 +1,131 @@
+"""status, rejects, preview and import: what they say, and what they never say."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from tests.cli.kit import AUDIENCE, CRM, Command, people
+from tests.conftest import MakeProject
+
+
+def test_status_before_and_after(batchctl: Command) -> None:
+    assert "no state yet" in batchctl.ok("status")
+    batchctl.ok("apply", "--auto-approve", "--wait")
+    shown = batchctl.ok("status")
+    assert "2 targets, nothing unfinished" in shown
+    (row,) = [line for line in shown.splitlines() if AUDIENCE in line]
+    assert row.split()[1] == "30"
+    assert row.endswith("indexed")
+    document = json.loads(batchctl.ok("status", "--format", "json"))
+    assert [(one["audience"], one["members"], one["pending"]) for one in document["targets"]] == [
+        (CRM, 40, None),
+        (AUDIENCE, 30, None),
+    ]
+    assert document["lock"] is None
+
+
+def test_status_never_asks_batch_and_needs_no_keys(batchctl: Command) -> None:
+    batchctl.ok("apply", "--auto-approve")
+    batchctl.url = "http://127.0.0.1:9"
+    assert AUDIENCE in batchctl.ok("status", SHOP_REST_KEY=None, SHOP_IOS_KEY=None)
+
+
+def test_status_after_a_kill_says_what_is_uncertain(batchctl: Command) -> None:
+    batchctl("apply", "--auto-approve", "--target", "destination/ios", BATCHCTL_CRASH_AT="25")
+    shown = batchctl.ok("status")
+    assert "unfinished: create begun" in shown
+    assert "run batchctl apply" in shown
+    batchctl.ok("apply", "--auto-approve")
+    assert "nothing unfinished" in batchctl.ok("status")
+
+
+def test_rejects_of_the_newest_run(batchctl: Command, project: MakeProject) -> None:
+    assert "No run yet" in batchctl.ok("rejects")
+    project.table("data/people.parquet", people(40, malformed=3))
+    batchctl.ok("plan")
+    shown = batchctl.ok("rejects")
+    assert "6 rows rejected by the plan of" in shown
+    assert (
+        'segment-link/loyal-ios: white space around it, 3 rows\n  row  key     identifier\n   41  " p0 "  " p0 "'
+        in shown
+    )
+    assert "segment-link/everybody-crm" not in batchctl.ok("rejects", "--link", "loyal-ios")
+    assert "No rows rejected" in batchctl.ok("rejects", "--reason", "all-zero")
+    assert "4 more" in batchctl.ok("rejects", "--limit", "2")
+    document = json.loads(batchctl.ok("rejects", "--format", "json", "--limit", "1"))
+    assert (document["total"], len(document["rejects"])) == (6, 1)
+    rows = list(csv.DictReader(io.StringIO(batchctl.ok("rejects", "--format", "csv"))))
+    assert {row["reason"] for row in rows} == {"white space around it"}
+    assert rows[0]["id"] == " p0 ", "a file holds values as they are"
+
+
+def test_rejects_are_harmless_to_a_terminal(batchctl: Command, project: MakeProject) -> None:
+    evil = [*people(40), {"pid": "a\x1b[2Jb", "orders": 3, "email": "e", "ok": True}]
+    project.table("data/people.parquet", evil)
+    batchctl.ok("plan")
+    shown = batchctl.ok("rejects")
+    assert "\x1b" not in shown
+    assert "a\\x1b[2Jb" in shown
+
+
+def test_preview_counts_and_shows_nobody(batchctl: Command, project: MakeProject) -> None:
+    rows = [*people(40, loyal=30, malformed=3), *({**row, "ok": None} for row in people(7, first=100))]
+    project.table("data/people.parquet", [{**row, "pid": f"customer-{row['pid']}"} for row in rows[:40]] + rows[40:])
+    batchctl.url = "http://127.0.0.1:9"
+    shown = batchctl.ok("preview", "segment-link/loyal-ios")
+    counted = json.loads(batchctl.ok("preview", "loyal-ios", "--format", "json"))
+    assert (counted["read"], counted["with_consent"], counted["in_segment"]) == (50, 43, 33)
+    assert (counted["coverage"], counted["sendable"]) == ({"pid": 33}, 30)
+    assert counted["rejects"] == {"white space around it": 3}
+    assert len(counted["sample"]) == 5
+    assert "customer-p" not in shown + json.dumps(counted)
+    assert "sendable" in shown
+    assert not (batchctl.root / "state").exists()
+
+
+def test_import_then_a_full_upload(batchctl: Command) -> None:
+    batchctl.ok("apply", "--auto-approve", "--wait")
+    batchctl.ok("plan")
+    (batchctl.root / "state" / "state.json").unlink()
+    for path in (batchctl.root / "state" / "previous").iterdir():
+        path.unlink()
+    refused = batchctl("apply", "--auto-approve")
+    assert refused.returncode == 4
+    assert f"batchctl import segment-link/loyal-ios {AUDIENCE}" in refused.stdout
+    assert "every member of the link is added" in batchctl.ok("import", "segment-link/loyal-ios", AUDIENCE)
+    assert "replaced" in batchctl.ok("import", "segment-link/everybody-crm", CRM)
+    assert "members unknown" in batchctl.ok("status")
+    twice = batchctl("import", "segment-link/everybody-crm", CRM)
+    assert twice.returncode == 1
+    assert "ours already" in twice.stderr
+    assert "full upload" in batchctl.ok("plan")
+    batchctl.ok("apply", "--auto-approve")
+    assert "No changes." in batchctl.ok("plan")
+    assert len(batchctl.members(AUDIENCE)) == 30
+
+
+def test_import_says_what_does_not_fit(batchctl: Command) -> None:
+    other = batchctl("import", "segment-link/loyal-ios", "other")
+    assert other.returncode == 64
+    assert "audience: {name: other}" in other.stderr
+    absent = batchctl("import", "segment-link/loyal-ios", AUDIENCE)
+    assert absent.returncode == 1
+    assert "does not exist in Batch" in absent.stderr
+
+
+def test_progress_is_json_lines_when_asked(batchctl: Command) -> None:
+    done = batchctl("apply", "--auto-approve", "--log-format", "json", "--format", "json")
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {event["event"] for event in events} == {"stage", "progress"}
+    finals = [event for event in events if event.get("step") == "done"]
+    assert {(event["done"], event["total"]) for event in finals} == {(30, 30), (40, 40)}
+    assert json.loads(done.stdout)["exit_code"] == 0
+
+
+def test_progress_without_a_terminal_ends_with_one_line_per_target(batchctl: Command) -> None:
+    done = batchctl("apply", "--auto-approve")
+    assert "\x1b" not in done.stderr
+    assert "\r" not in done.stderr
+    assert sum(line.endswith("done  30 of 30") for line in done.stderr.splitlines()) == 1
