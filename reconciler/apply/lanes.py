@@ -1,10 +1,12 @@
-"""Destinations side by side, one thread each; targets of one in order; serial segments one after another."""
+"""Destinations side by side; targets of one begun in the order of their keys, a few at a time, so that its request
+budget is used while Batch indexes; serial segments one after another."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from reconciler.apply.outcome import judged, untouched
@@ -15,6 +17,9 @@ from reconciler.apply.tools import Progress, Tools
 from reconciler.apply.work import Work
 from reconciler.errors import BatchctlError
 from reconciler.plan import Change, Op, Outcome, Plan
+
+WIDTH = 4
+"""Targets of one destination under way at a time; requests wait in one line, first come, first served."""
 
 
 @dataclass(slots=True)
@@ -29,6 +34,7 @@ def apply(plan: Plan, tools: Tools) -> Plan:
     """Carries the plan out; the same plan with outcomes, every planned row and request accounted for.
 
     Nothing raised inside one target stops the others, except a cancelled run and a state that cannot be written.
+    Targets only wait for targets of smaller keys, which are begun before them: somebody can always go on.
     """
     gates = {change.key: _Gate() for change in plan.changes}
     awaited = {key for change in plan.changes for key in change.after}
@@ -37,12 +43,16 @@ def apply(plan: Plan, tools: Tools) -> Plan:
         lanes.setdefault(change.destination, []).append(change)
     done: dict[str, Change] = {}
 
-    def run(lane: Sequence[Change]) -> None:
-        for change in sorted(lane, key=lambda one: one.target_key):
-            done[change.key] = _one(change, tools, gates, awaited=change.key in awaited)
+    def run(change: Change) -> None:
+        done[change.key] = _one(change, tools, gates, awaited=change.key in awaited)
 
-    with ThreadPoolExecutor(max_workers=max(len(lanes), 1), thread_name_prefix="lane") as pool:
-        for future in [pool.submit(run, lane) for lane in lanes.values()]:
+    with ExitStack() as pools:
+        futures = []
+        for name, lane in lanes.items():
+            workers = min(WIDTH, len(lane))
+            pool = pools.enter_context(ThreadPoolExecutor(max_workers=workers, thread_name_prefix=f"lane-{name}"))
+            futures += [pool.submit(run, change) for change in sorted(lane, key=lambda one: one.target_key)]
+        for future in futures:
             future.result()
     changes = tuple(done[change.key] for change in plan.changes)
     if tools.wait and not tools.cancel.is_set():
