@@ -87,6 +87,7 @@ def open_session(common: Common, *, today: datetime | None = None, strict: bool 
         accounts=accounts,
         today=now.date(),
         where=loaded.where,
+        excerpt=loaded.excerpt,
         unread=loaded.unread,
     )
     problems = (*loaded.problems, *resolution.problems)

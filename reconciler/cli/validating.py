@@ -11,6 +11,7 @@ from reconciler.errors import ExitCode, Problem, SpecInvalid
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
+    from reconciler.data.sqlguard import Rejected
 
 
 @click.command("validate")
@@ -67,30 +68,27 @@ def sql_problems(session: Session) -> tuple[Problem, ...]:
     from datetime import UTC, datetime
 
     from reconciler.data.engine import Engine
-    from reconciler.data.segments import check_segment, empty_tables
+    from reconciler.data.segments import check_segments, empty_tables
     from reconciler.spec import Catalogue, Segment
 
     specs = session.loaded.specs
     catalogues = {spec.name: spec for spec in specs.values() if isinstance(spec, Catalogue)}
     segments = [spec for spec in specs.values() if isinstance(spec, Segment) and spec.catalogue in catalogues]
-    problems = []
     with Engine(now=datetime(2000, 1, 1, tzinfo=UTC), memory="200MB") as engine:
         engine.lock([])
         for spec in catalogues.values():
             empty_tables(engine, spec)
-        for segment in segments:
-            rejected = check_segment(engine, segment, catalogues[segment.catalogue])
-            if rejected is not None:
-                part = "where" if segment.where is not None else "query"
-                address = f"segment/{segment.name}"
-                problems.append(
-                    Problem(
-                        where=session.where(address, part),
-                        what=rejected.what,
-                        why=rejected.why,
-                        fix=rejected.fix,
-                        excerpt=session.loaded.excerpt(address, part),
-                        rule="sql",
-                    )
-                )
-    return tuple(problems)
+        rejected = check_segments(engine, [(one, catalogues[one.catalogue]) for one in segments])
+    parts = {one.name: "where" if one.where is not None else "query" for one in segments}
+    return tuple(_rejected(session, f"segment/{name}", parts[name], why) for name, why in rejected.items())
+
+
+def _rejected(session: Session, address: str, part: str, rejected: Rejected) -> Problem:
+    return Problem(
+        where=session.where(address, part),
+        what=rejected.what,
+        why=rejected.why,
+        fix=rejected.fix,
+        excerpt=session.loaded.excerpt(address, part),
+        rule="sql",
+    )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cache
 
 from reconciler.data.engine import Engine, SqlInvalid
+from reconciler.data.plainsql import plain_query, plain_shape
 from reconciler.data.sql import DUCK_TYPES, ident
 from reconciler.data.sqlguard import Rejected, check_expression, check_select
+from reconciler.errors import SourceError
 from reconciler.spec import Catalogue, Segment
+
+_TOGETHER = 200
+_CONDITION = ("BOOLEAN", '"NULL"', "NULL")
 
 
 def empty_tables(engine: Engine, catalogue: Catalogue) -> None:
@@ -26,6 +33,51 @@ def empty_tables(engine: Engine, catalogue: Catalogue) -> None:
 def _empty(engine: Engine, table: str, kinds: Mapping[str, str]) -> None:
     columns = ", ".join(f"{ident(name)} {DUCK_TYPES[kind]}" for name, kind in kinds.items())
     engine.run(f"CREATE TEMP TABLE {ident(table)} ({columns})")
+
+
+def check_segments(engine: Engine, pairs: Iterable[tuple[Segment, Catalogue]]) -> dict[str, Rejected]:
+    """Segment name → why its SQL cannot run over the catalogue's tables. The tables exist, with or without rows.
+
+    Plain conditions are tried together; whatever does not pass there is judged alone, for its exact reason.
+    """
+    plain: dict[str, dict[str, list[tuple[Segment, Catalogue]]]] = defaultdict(lambda: defaultdict(list))
+    alone: list[tuple[Segment, Catalogue]] = []
+    for segment, catalogue in pairs:
+        shape = _shape(segment, catalogue)
+        if shape is None:
+            alone.append((segment, catalogue))
+        else:
+            plain[catalogue.name][shape].append((segment, catalogue))
+    for name, shapes in plain.items():
+        listed = list(shapes)
+        for start in range(0, len(listed), _TOGETHER):
+            some = listed[start : start + _TOGETHER]
+            if not _all_conditions(engine, some, name.replace("-", "_")):
+                alone += [pair for shape in some for pair in shapes[shape]]
+    found = {segment.name: check_segment(engine, segment, catalogue) for segment, catalogue in alone}
+    return {name: rejected for name, rejected in sorted(found.items()) if rejected is not None}
+
+
+def _shape(segment: Segment, catalogue: Catalogue) -> str | None:
+    """The condition of a segment that is plain, None for any other."""
+    condition = segment.where
+    if condition is None:
+        condition = plain_query(segment.query or "", catalogue.name.replace("-", "_"), catalogue.key)
+    return plain_shape(condition, _fields(catalogue.name, tuple(catalogue.fields))) if condition else None
+
+
+@cache
+def _fields(_: str, names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
+
+
+def _all_conditions(engine: Engine, shapes: list[str], table: str) -> bool:
+    """Whether every one of some plain conditions compiles and gives true or false."""
+    listed = ", ".join(f'(\n{shape}\n) AS "#{at}"' for at, shape in enumerate(shapes))
+    try:
+        return all(kind in _CONDITION for _, kind in engine.columns(f"SELECT {listed} FROM {ident(table)}"))
+    except SourceError:
+        return False
 
 
 def check_segment(engine: Engine, segment: Segment, catalogue: Catalogue) -> Rejected | None:
@@ -48,7 +100,7 @@ def check_segment(engine: Engine, segment: Segment, catalogue: Catalogue) -> Rej
 def _tried(engine: Engine, segment: Segment, catalogue: Catalogue, table: str) -> Rejected | None:
     if segment.where is not None:
         ((_, kind),) = engine.columns(f"SELECT (\n{segment.where}\n) AS chosen FROM {ident(table)}")
-        if kind not in ("BOOLEAN", '"NULL"', "NULL"):
+        if kind not in _CONDITION:
             return Rejected(
                 "where is not a condition", f"it gives {kind}, not true or false", "compare it with something"
             )

@@ -19,6 +19,8 @@ class SourceFile:
 
     path: str
     text: str
+    refers: bool
+    """Whether a ``${`` stands anywhere in it."""
 
 
 def find(root: Path) -> list[str]:
@@ -63,7 +65,7 @@ def _characters(path: str, text: str) -> SourceFile | Problem:
         if at >= 0:
             line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
             return _wrong(path, rule, what, "", fix, line, column)
-    return SourceFile(path, text)
+    return SourceFile(path, text, "${" in text)
 
 
 def _bytes(path: Path) -> bytes:

@@ -39,7 +39,7 @@ def judge(raw: Raw, rules: Rules) -> tuple[Spec | None, list[Problem]]:
         return None, [*raw.flaw_problems(), *found]
     wrongs: list[Wrong] = []
     reading = Interpolation(rules.variables, lambda *wrong: wrongs.append(Wrong(*wrong)), raw.kind)
-    values = reading.apply(dict(raw.values)) if "${" in raw.file.text else raw.values
+    values = reading.apply(dict(raw.values)) if raw.file.refers else raw.values
     blind = [flaw.path for flaw in raw.flaws if flaw.path[-1:] != (KEY,)] + [wrong.path for wrong in wrongs]
     spec: Document | None = None
     model = MODELS[raw.kind]

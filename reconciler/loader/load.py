@@ -27,11 +27,15 @@ class Loaded:
     project: Project | None
     specs: dict[str, Spec]
     problems: tuple[Problem, ...]
-    digest: str
-    """sha256 over the normalised specs and the environment: comments, order and layout do not count."""
+    environment: str | None = None
     unread: frozenset[str] = frozenset()
     """Addresses that exist but could not be read; references to them are not dangling."""
     _raws: dict[str, Raw] = field(default_factory=dict, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the normalised specs and the environment: comments, order and layout do not count."""
+        return _digest(self.specs, self.environment)
 
     def where(self, address: str, *path: str | int) -> Location | None:
         """Place of a path in an object, of its longest part that exists; None for an unknown address."""
@@ -173,7 +177,7 @@ class _Loading:
             project=project,
             specs=specs,
             problems=tuple(sorted(dict.fromkeys(self.problems), key=_order)),
-            digest=_digest(specs, self.environment),
+            environment=self.environment,
             unread=frozenset(self.unread),
             _raws={address: raw for address, (_, raw) in self.specs.items()},
         )
@@ -213,11 +217,12 @@ def _state_folders(values: Mapping[str, Value]) -> Iterator[str]:
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Millions of nodes without a cycle among them are no work for the collector."""
+    """Millions of nodes without a cycle among them are no work for the collector, then or later."""
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if was_on:
             gc.enable()

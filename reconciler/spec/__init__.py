@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 from pydantic import Field
@@ -32,6 +33,7 @@ MODELS: dict[str, type[Document]] = {
 """Kinds as documents write them, in the order in which they build on each other."""
 
 
+@cache
 def kebab(kind: str) -> str:
     """``SegmentLink`` → ``segment-link``."""
     return "".join(f"-{char.lower()}" if char.isupper() else char for char in kind).lstrip("-")

@@ -1,0 +1,65 @@
+"""Conditions so plain that they can reach nothing but the fields they name: recognised by their words, in microseconds.
+
+This accepts only. Whatever is not recognised is left to the parser (`sqlguard`), and so is every refusal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set as AbstractSet
+
+_TRAP = re.compile(r"--|/\*|\\")
+"""Comments and escapes: where DuckDB could see the end of a text at another place. ``e'…'`` is another, see `_BARE`."""
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+_BARE = re.compile(r"(?:[A-Za-z0-9_\s+\-*/%=<>!|:(),.]|(?<![A-Za-z0-9_])')*", re.ASCII)
+_WORD = re.compile(r"(?<![0-9.])[a-z_][a-z0-9_]*")
+_CALL = re.compile(r"([a-z_][a-z0-9_]*)\s*\(")
+_WHOLE = re.compile(r"(?<![A-Za-z0-9_.])[0-9]{1,9}(?![A-Za-z0-9_.])")
+_WORDS = frozenset(
+    "and or not in is null true false between like ilike case when then else end distinct from "
+    "date timestamp interval day days week weeks month months year years hour hours minute minutes "
+    "integer bigint double varchar boolean lower upper trim length coalesce nullif abs round floor ceil least greatest "
+    "now today date_trunc date_diff date_part starts_with ends_with contains list_contains len".split()
+)
+_SELECT = re.compile(r"\s*SELECT\s+(?:DISTINCT\s+)?(\w+)\s+FROM\s+(\w+)\s+WHERE\s", re.IGNORECASE)
+
+
+def plain_shape(sql: str, fields: AbstractSet[str]) -> str | None:
+    """The condition with its whole numbers made equal, which changes no type; None when it is not plain.
+
+    `fields` are in lower case.
+    """
+    if _TRAP.search(sql) or not sql.strip():
+        return None
+    bare, texts = _TEXT.sub("'", sql), _TEXT.findall(sql)
+    if bare.count("'") != len(texts):
+        return None  # a text that does not end
+    if not _BARE.fullmatch(bare) or not _balanced(bare):
+        return None
+    low = bare.lower()
+    if not all(word in _WORDS or word in fields for word in _WORD.findall(low)):
+        return None
+    if not _WORDS.issuperset(_CALL.findall(low)):
+        return None  # a field in the place of a function
+    whole = [_WHOLE.sub("1", part) for part in _TEXT.split(sql)]
+    return "".join(piece for pair in zip(whole, [*texts, ""], strict=True) for piece in pair)
+
+
+def plain_query(sql: str, table: str, key: str) -> str | None:
+    """The condition of ``SELECT key FROM table WHERE condition``; None for any other query."""
+    head = _SELECT.match(sql)
+    if head is None or head[1].lower() != key.lower() or head[2].lower() != table.lower():
+        return None
+    return sql[head.end() :]
+
+
+def _balanced(bare: str) -> bool:
+    depth = 0
+    for mark in bare:
+        if mark == "(":
+            depth += 1
+        elif mark == ")":
+            depth -= 1
+            if depth < 0:
+                return False
+    return depth == 0
