@@ -217,12 +217,11 @@ def _state_folders(values: Mapping[str, Value]) -> Iterator[str]:
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Millions of nodes without a cycle among them are no work for the collector, then or later."""
+    """Millions of nodes without a cycle among them are no work for the collector."""
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
         if was_on:
             gc.enable()
