@@ -23,6 +23,8 @@ def settle(changes: Sequence[Change], tools: Tools) -> tuple[Change, ...]:
     for change in changes:
         waited = _waits(change)
         out.append(_settled(change, tools) if waited else change)
+        if waited:
+            tools.progress(Progress(address=change.address, destination=change.destination, step="indexed"))
         if waited and out[-1].indexed is not None:
             applied.append(change.key)
     if applied:

@@ -20,7 +20,7 @@ class Progress:
     address: str
     destination: str
     step: str
-    """``waiting``, ``creating``, ``sending``, ``indexing``, ``deleting``, ``done``, ``failed``, ``refused``."""
+    """``waiting creating sending deleting``, then ``done failed refused``, then perhaps ``indexing indexed``."""
     done: int = 0
     total: int = 0
 

@@ -15,7 +15,6 @@ from reconciler.cli.options import common, common_of, formats_of, labels_of, sel
 from reconciler.errors import ExitCode, Interrupted, Stale
 
 if TYPE_CHECKING:
-    from reconciler.cli.pipeline import Planned
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import Session
     from reconciler.plan import Plan
@@ -72,7 +71,13 @@ def command(
     cancel = threading.Event()
     _arm_crash_point()
     run = Run(
-        session=session, wish=wish, reporter=reporter, cancel=cancel, wait=wait, ask=file is None and not auto_approve
+        session=session,
+        wish=wish,
+        reporter=reporter,
+        cancel=cancel,
+        wait=wait,
+        ask=file is None and not auto_approve,
+        formats=chosen_formats,
     )
     holder = Holder(
         text="apply", started=session.now, run=os.environ.get("CI_JOB_URL") or os.environ.get("BUILD_URL") or ""
@@ -82,24 +87,30 @@ def command(
             store = LocalStore(session.state_root, project=session.project.name, environment=options.env or "")
             done = run.saved(store, file) if file is not None else run.fresh(store, engine)
         reporter.close()
-        return _finish(run, done, chosen_formats, code_of(seen) if seen else None, strict=strict)
+        return _finish(run, done, code_of(seen) if seen else None, strict=strict)
 
 
 class Run:
     """One apply: planning (or opening a saved plan) and carrying it out, under the lock."""
 
     def __init__(
-        self, *, session: Session, wish: Any, reporter: Reporter, cancel: threading.Event, wait: bool, ask: bool
+        self,
+        *,
+        session: Session,
+        wish: Any,
+        reporter: Reporter,
+        cancel: threading.Event,
+        wait: bool,
+        ask: bool,
+        formats: dict[str, Path | None],
     ) -> None:
-        self.session, self.wish, self.reporter, self.cancel, self.wait, self.ask = (
-            session,
-            wish,
-            reporter,
-            cancel,
-            wait,
-            ask,
-        )
-        self.asked = ask
+        self.session, self.wish, self.formats = session, wish, formats
+        self.reporter, self.cancel = reporter, cancel
+        self.wait, self.ask = wait, ask
+        self.shown = False
+        """The plan is on standard output already."""
+        self.serial: int | None = None
+        """The state's, once something was written."""
 
     def fresh(self, store: LocalStore, engine: Any) -> Plan | None:
         """Plans and applies; None when the person said no."""
@@ -111,7 +122,8 @@ class Run:
         with connected(session, state, self.wish, cancel=cancel, reporter=reporter) as clients:
             planned = plan_with(session, store, state, clients, engine, self.wish, cancel=cancel, reporter=reporter)
             reporter.close()
-            if not self._approved(planned):
+            self._show(planned.plan)
+            if not self._approved(planned.plan):
                 return None
             keep_rejects(session.state_root, planned.rejects, now=session.now, what="apply")
             return self._carry_out(store, state, planned.plan, planned.staging, clients)
@@ -144,17 +156,26 @@ class Run:
     def _sleep(self, seconds: float) -> None:
         self.cancel.wait(seconds)
 
-    def _approved(self, planned: Planned) -> bool:
-        from reconciler.cli.outputs import has_changes
+    def _show(self, plan: Plan) -> None:
+        """The plan before it is carried out: for whoever is asked, and for whoever reads the log afterwards."""
+        from reconciler.cli.outputs import has_changes, on_output, write_plan
+        from reconciler.cli.screen import Screen
         from reconciler.render.text import text
 
-        if not self.ask:
+        if on_output(self.formats) == "text":
+            write_plan(plan, {"text": None}, self.session.common.screen)
+            click.echo("", nl=has_changes(plan))
+            self.shown = True
+        elif self.ask:
+            screen = Screen.of(sys.stderr)
+            click.echo(text(plan, colour=screen.colour, columns=screen.columns), nl=False, err=True)
+
+    def _approved(self, plan: Plan) -> bool:
+        from reconciler.cli.outputs import has_changes
+
+        if not self.ask or not has_changes(plan):
             return True
-        colour = self.session.common.colour
-        click.echo(text(planned.plan, colour=colour), nl=False, color=True if colour else None)
-        if not has_changes(planned.plan):
-            return True
-        answer = click.prompt("\nApply this plan? Only 'yes' does", default="", show_default=False, err=True)
+        answer = click.prompt("Apply this plan? Only 'yes' does", default="", show_default=False, err=True)
         return bool(answer.strip() == "yes")
 
     def _carry_out(
@@ -190,7 +211,9 @@ class Run:
             request_timeout=2.0 if local else REQUEST_TIMEOUT,
             wait=self.wait,
         )
+        self.reporter.expect(plan.changes)
         done = apply(plan, tools)
+        self.serial = books.state.serial
         if not self.cancel.is_set():
             books.change(lambda before: before.model_copy(update={"applying": ""}) if _all_done(done) else before)
             store.sweep(books.state)
@@ -228,18 +251,20 @@ def _check_fits(plan: Plan, state: State | None, session: Session) -> None:
         )
 
 
-def _finish(
-    run: Run, done: Plan | None, formats: dict[str, Path | None], stopped: ExitCode | None, *, strict: bool
-) -> int:
-    from reconciler.cli.outputs import exit_code_of_apply, has_changes, write_plan
+def _finish(run: Run, done: Plan | None, stopped: ExitCode | None, *, strict: bool) -> int:
+    from reconciler.cli.outputs import exit_code_of_apply, has_changes, on_output, write_plan, write_report
 
     if done is None:
-        click.echo("not applied", err=True)
+        click.echo("Not applied: nothing was sent.", err=True)
         return int(ExitCode.ERROR)
     code = stopped or exit_code_of_apply(done, wait=run.wait, strict=strict)
     done = done.model_copy(update={"exit_code": int(code)})
-    if has_changes(done) or not run.asked:
-        write_plan(done, formats, colour=run.session.common.colour, applied=has_changes(done))
+    screen = run.session.common.screen
+    if has_changes(done):
+        write_report(done, run.formats, screen, serial=run.serial)
+    else:
+        seen = "text" if run.shown and on_output(run.formats) == "text" else None
+        write_plan(done, {name: path for name, path in run.formats.items() if path or name != seen}, screen)
     return int(code)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from reconciler.errors import ConfigurationError
+
 
 @click.command("emulator")
 @click.option("--port", default=8765, show_default=True, help="Port on loopback; 0 takes any free one.")
@@ -67,7 +69,14 @@ def command(
     def ready(url: str) -> None:
         click.echo(f"Batch emulator at {url} (preset {preset}); use it with: export BATCHCTL_API_URL={url}")
 
-    serve(options, ready=ready)
+    try:
+        serve(options, ready=ready)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the emulator cannot listen on port {port} of this machine",
+            why=error.strerror or "",
+            fix="choose another with --port; --port 0 takes any free one",
+        ) from error
     return 0
 
 

@@ -7,12 +7,29 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from reconciler.cli.watched import lasting
+
 if TYPE_CHECKING:
-    from reconciler.cli.progress import Line
+    from reconciler.cli.watched import Line
+
+NARROW = 100
+"""Below this width there is no bar: names and numbers say more."""
+
+
+class _Numbers(ProgressColumn):
+    """Rows, rows per second and time left, true at the moment of drawing."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        line: Line = task.fields["line"]
+        now = time.monotonic()
+        shown = line.numbers(now, of="/") or lasting(now - line.begun)
+        return Text(shown, no_wrap=True)
 
 
 class Live:
@@ -20,15 +37,13 @@ class Live:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, no_color=True, highlight=False)
-        narrow = self._console.width < 100
+        words = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        bar = [BarColumn(bar_width=20)] if self._console.width >= NARROW else []
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
-            TextColumn(
-                "{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
-            ),
-            BarColumn(bar_width=8 if narrow else 20),
-            TextColumn("{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True, justify="right")),
-            TimeElapsedColumn(),
+            TextColumn("{task.description}", markup=False, table_column=words),
+            *bar,
+            _Numbers(table_column=Column(no_wrap=True, justify="right")),
             console=self._console,
             transient=True,
             expand=True,
@@ -40,24 +55,12 @@ class Live:
         """Draws these lines, and no others."""
         for address in set(self._tasks) - set(lines):
             self._progress.remove_task(self._tasks.pop(address))
-        now = time.monotonic()
         for address, line in lines.items():
-            self._draw(address, line, now)
-
-    def _draw(self, address: str, line: Line, now: float) -> None:
-        total = line.total or None
-        if address not in self._tasks:
-            self._tasks[address] = self._progress.add_task(line.text, total=total, numbers="")
-        if line.final:
-            self._progress.update(self._tasks[address], visible=False)
-            return
-        numbers = f"{line.done:,}/{line.total:,}" if line.total else ""
-        rate, left = line.rate(now), line.left(now)
-        if rate:
-            numbers += f"  {rate:,.0f}/s" + (f"  {left:,.0f} s left" if left >= 1 else "")
-        self._progress.update(
-            self._tasks[address], description=line.text, total=total, completed=line.done, numbers=numbers, visible=True
-        )
+            total = line.total or None
+            if address not in self._tasks:
+                self._tasks[address] = self._progress.add_task(line.text, total=total, line=line)
+            task = self._tasks[address]
+            self._progress.update(task, description=line.text, total=total, completed=line.done, line=line)
 
     def print(self, text: str) -> None:
         """A line that stays."""

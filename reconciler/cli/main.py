@@ -84,8 +84,10 @@ def run(arguments: list[str]) -> int:
 
 def _reported(error: BatchctlError) -> int:
     from reconciler.cli.messages import error_text
+    from reconciler.cli.screen import Screen
 
-    click.echo(error_text(error), err=True)
+    colour = Screen.of(sys.stderr, no_color="--no-color" in sys.argv).colour
+    click.echo(error_text(error, colour=colour), err=True)
     return int(error.exit_code)
 
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from reconciler.cli.screen import Screen
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -19,8 +21,13 @@ class Common:
     folder: Path
     env: str | None
     variables: dict[str, str]
-    colour: bool
     log_json: bool
+    screen: Screen
+
+    @property
+    def colour(self) -> bool:
+        """Whether standard output is coloured."""
+        return self.screen.colour
 
 
 def common(function: F) -> F:
@@ -72,19 +79,15 @@ def common_of(
     *, folder: Path | None, env: str | None, variables: tuple[str, ...], no_color: bool, log_format: str
 ) -> Common:
     """The shared options as one value; UsageError when one is malformed."""
-    import os
-    import sys
-
     chosen = folder or (Path("specs") if Path("specs").is_dir() else Path())
     if not chosen.is_dir():
         raise click.UsageError(f"{chosen} is not a folder")
-    colour = not no_color and "NO_COLOR" not in os.environ and sys.stdout.isatty()
     return Common(
         folder=chosen,
         env=env,
         variables=dict(_pair(text, "--var") for text in variables),
-        colour=colour,
         log_json=log_format == "json",
+        screen=Screen.of(no_color=no_color),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from reconciler.cli.screen import Screen
 from reconciler.errors import ExitCode
 from reconciler.plan import Change, Op, Outcome, Plan
 from reconciler.render.json import plan_json
@@ -14,15 +16,33 @@ from reconciler.render.report import report
 from reconciler.render.text import text
 
 
-def write_plan(plan: Plan, formats: dict[str, Path | None], *, colour: bool, applied: bool = False) -> None:
-    """The same plan in every form asked for."""
+def on_output(formats: dict[str, Path | None]) -> str | None:
+    """The form that standard output gets."""
+    return next((name for name, path in formats.items() if path is None), None)
+
+
+def write_plan(plan: Plan, formats: dict[str, Path | None], screen: Screen) -> None:
+    """The plan in every form asked for; text is fitted to the screen, files are not."""
+    _write_all(formats, plan, lambda colour, columns: text(plan, colour=colour, columns=columns), screen)
+
+
+def write_report(plan: Plan, formats: dict[str, Path | None], screen: Screen, *, serial: int | None = None) -> None:
+    """What an apply did, in every form asked for; `serial` is the state's afterwards."""
+    _write_all(
+        formats, plan, lambda colour, columns: report(plan, colour=colour, columns=columns, serial=serial), screen
+    )
+
+
+def _write_all(
+    formats: dict[str, Path | None], plan: Plan, shown: Callable[[bool, int | None], str], screen: Screen
+) -> None:
     for name, path in formats.items():
-        out = plan_json(plan) if name == "json" else (report if applied else text)(plan, colour=colour and path is None)
-        out = out if out.endswith("\n") else out + "\n"
-        if path is None:
-            click.echo(out, nl=False, color=True if colour else None)
+        if path is not None:
+            _write(path, plan_json(plan) if name == "json" else shown(False, None))
+        elif name == "json":
+            click.echo(plan_json(plan), nl=False)
         else:
-            _write(path, out)
+            click.echo(shown(screen.colour, screen.columns), nl=False, color=True if screen.colour else None)
 
 
 def _write(path: Path, out: str) -> None:

@@ -63,7 +63,7 @@ def command(
         if out is not None:
             save(out, planned.plan, planned.staging)
         keep_rejects(session.state_root, planned.rejects, now=session.now, what="plan", quiet=True)
-        write_plan(plan, chosen_formats, colour=options.colour)
+        write_plan(plan, chosen_formats, options.screen)
         if out is not None:
             click.echo(f"saved as {out}: batchctl apply {out}", err=True)
     return int(code)

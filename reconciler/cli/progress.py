@@ -1,7 +1,7 @@
 """Progress on standard error: a live display on a terminal, plain lines elsewhere, JSON lines when asked.
 
-Whatever lasts longer than a second is shown; in plain lines each target speaks at most every five seconds, and once
-when it is done. All of it is safe from any thread.
+Whatever lasts longer than a second is shown. In plain lines a step speaks after one second, then ever more rarely, and
+each target once when it is done. All of it is safe from any thread.
 """
 
 from __future__ import annotations
@@ -11,62 +11,35 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from reconciler.render.words import plain
+from reconciler.cli.watched import Line, lasting
+from reconciler.render.words import counted, plain
 
 if TYPE_CHECKING:
     from reconciler.apply import Progress
     from reconciler.batch.transport import Attempt
     from reconciler.cli.live import Live
+    from reconciler.plan import Change
 
-EVERY = 5.0
-"""Seconds between two plain lines of one target."""
-FINAL = ("done", "failed", "refused")
-
-
-@dataclass(slots=True)
-class Line:
-    """What is known of one target, or (address "") of the stage of planning."""
-
-    address: str
-    text: str
-    begun: float
-    """When this step was begun, in seconds of a clock that only counts."""
-    sending: float = 0.0
-    said: float = 0.0
-    done: int = 0
-    total: int = 0
-    step: str = ""
-
-    @property
-    def final(self) -> bool:
-        """Nothing more is to come."""
-        return self.step in FINAL
-
-    def rate(self, now: float) -> float:
-        """Rows per second since the first row was sent."""
-        return self.done / (now - self.sending) if self.step == "sending" and now > self.sending else 0.0
-
-    def left(self, now: float) -> float:
-        """Seconds left at this rate; 0 when nobody can tell."""
-        rate = self.rate(now)
-        return (self.total - self.done) / rate if rate and self.total > self.done else 0.0
+QUIET, FIRST, LONGEST = 1.0, 5.0, 60.0
+"""Plain lines: seconds before a step speaks, until it speaks again, and at most; each pause is twice the last."""
+STAGE, ALL = "", "*"
+"""Lines that are no target's."""
 
 
 class Reporter:
     """Says what a command is doing; safe to call from any thread. As a context manager it always cleans up."""
 
-    def __init__(self, *, json_lines: bool = False, quiet_before: float = 1.0) -> None:
-        """Nothing is said before `quiet_before` seconds on a step that is over by then."""
+    def __init__(self, *, json_lines: bool = False) -> None:
         self._json = json_lines
-        self._quiet = quiet_before
         self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not json_lines
         self._mutex = threading.RLock()
         self._lines: dict[str, Line] = {}
+        self._labels: dict[str, str] = {}
+        self._over = 0
         self._live: Live | None = None
         self._stop: threading.Event | None = None
 
@@ -76,6 +49,22 @@ class Reporter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def expect(self, changes: Iterable[Change]) -> None:
+        """What will be applied: targets get the names they have on the plan's screen, and are counted."""
+        from reconciler.plan import Op
+        from reconciler.render.lines import label_of
+
+        moving = [one for one in changes if one.op is not Op.NONE and (one.refused is None or one.consent_only)]
+        with self._mutex:
+            self._labels = {change.address: f"{plain(change.destination)}  {label_of(change)}" for change in moving}
+            rows = sum(change.rows.planned - change.rows.refused for change in moving)
+            if len(moving) > 1 and rows and not self._json:
+                now = time.monotonic()
+                self._lines[ALL] = Line(
+                    label=f"all {len(moving):,} targets", begun=now, started=now, step="sending", total=rows
+                )
+                self._lines[ALL].due, self._lines[ALL].pause = now + FIRST, FIRST
+
     def stage(self, text: str) -> None:
         """One step of planning."""
         with self._mutex:
@@ -83,21 +72,24 @@ class Reporter:
                 self._write({"event": "stage", "text": text})
                 return
             now = time.monotonic()
-            self._lines[""] = Line(address="", text=plain(text), begun=now, said=now - EVERY + self._quiet)
-            self._show("")
+            self._lines[STAGE] = Line(label="", begun=now, started=now, step=plain(text), due=now + QUIET, pause=FIRST)
+            self._show()
 
     def progress(self, step: Progress) -> None:
         """One step of applying."""
         with self._mutex:
             now = time.monotonic()
-            self._lines.pop("", None)
+            self._lines.pop(STAGE, None)
             line = self._line(step, now)
-            due = line.final or step.step != "sending" or now - line.said >= EVERY
-            if self._terminal:
-                self._show(step.address)
-            elif due:
-                self._say(line, step, now)
-            if not self._json and not self._terminal:
+            if line.final:
+                self._lines.pop(step.address, None)
+            if self._json:
+                self._event(step.address, line, now)
+            elif self._terminal:
+                self._show()
+            elif line.final:
+                self._finished(line, now)
+            else:
                 self._beat()
 
     def attempt(self, attempt: Attempt) -> None:
@@ -118,7 +110,7 @@ class Reporter:
         with self._mutex:
             live, self._live = self._live, None
             stop, self._stop = self._stop, None
-            self._lines.pop("", None)
+            self._lines.clear()
         if live is not None:
             live.stop()
         if stop is not None:
@@ -127,23 +119,43 @@ class Reporter:
     def _line(self, step: Progress, now: float) -> Line:
         line = self._lines.get(step.address)
         if line is None:
-            line = self._lines[step.address] = Line(address=step.address, text="", begun=now, sending=now)
-        line.text = f"{plain(step.destination)}  {plain(step.address)}  {step.step}"
+            label = self._labels.get(step.address) or f"{plain(step.destination)}  {plain(step.address)}"
+            line = self._lines[step.address] = Line(label=label, begun=now, started=now)
         if line.step != step.step:
-            line.step, line.begun = step.step, now
+            line.step, line.begun, line.due, line.pause = step.step, now, now + QUIET, FIRST
+            if step.step == "sending" and not line.done:
+                line.started = line.started if step.done else now
         line.total = step.total or line.total
-        line.done = max(line.done, step.done)
+        more = max(step.done - line.done, 0)
+        line.done += more
+        self._count(more)
         return line
 
-    def _say(self, line: Line, step: Progress, now: float) -> None:
-        line.said = now
-        if not self._json:
-            self._print(_plain_line(line, now))
+    def _count(self, more: int) -> None:
+        everything = self._lines.get(ALL)
+        if everything is not None:
+            everything.done += more
+            if everything.done >= everything.total:
+                del self._lines[ALL]
+
+    def _finished(self, line: Line, now: float) -> None:
+        """``[3/6]  shop-ios  audience vips  done  22,270 rows in 4 s``; that one is indexed, the report says."""
+        if line.step == "indexed":
             return
-        fields = {"address": step.address, "step": step.step, "done": line.done, "total": line.total}
+        self._over += 1
+        place = f"[{self._over}/{len(self._labels)}]  " if self._labels else ""
+        numbers = line.numbers(now) or (counted(line.total, "row") if line.total else "")
+        took = f" in {lasting(now - line.started)}" if numbers and now - line.started >= 1 else ""
+        self._print(f"{place}{line.text}" + (f"  {numbers}{took}" if numbers else ""))
+
+    def _event(self, address: str, line: Line, now: float) -> None:
+        if not line.final and line.step == "sending" and line.done < line.total and now < line.due:
+            return
+        line.due = now + FIRST
+        fields = {"address": address, "step": line.step, "done": line.done, "total": line.total}
         self._write({"event": "progress", **fields, "rows_per_second": round(line.rate(now))})
 
-    def _show(self, address: str) -> None:
+    def _show(self) -> None:
         """On a terminal the display draws itself again and again; elsewhere the beat says what lasts."""
         if not self._terminal:
             self._beat()
@@ -152,7 +164,7 @@ class Reporter:
             from reconciler.cli.live import Live  # late: rich is slow to import, and only needed on a terminal
 
             self._live = Live()
-        self._live.show(self._lines)
+        self._live.show({name: self._lines[name] for name in sorted(self._lines, key=ALL.__eq__)})
 
     def _beat(self) -> None:
         if self._stop is None:
@@ -166,9 +178,9 @@ class Reporter:
                     return
                 now = time.monotonic()
                 for line in self._lines.values():
-                    if not line.final and now - line.said >= EVERY:
-                        line.said = now
-                        self._print(_plain_line(line, now))
+                    if now >= line.due:
+                        line.due, line.pause = now + line.pause, min(2 * line.pause, LONGEST)
+                        self._print(_lasting(line, now))
 
     def _print(self, text: str) -> None:
         if self._live is not None:
@@ -180,18 +192,6 @@ class Reporter:
         print(json.dumps(event), file=sys.stderr, flush=True)
 
 
-def _plain_line(line: Line, now: float) -> str:
-    text = line.text
-    if line.total:
-        text += f"  {line.done:,} of {line.total:,}"
-    if line.final:
-        return text
-    rate, left = line.rate(now), line.left(now)
-    if rate:
-        text += f"  {rate:,.0f} rows/s" + (f", {left:,.0f} s left" if left >= 1 else "")
-    elif now - line.begun >= 1:
-        text += f"  ({now - line.begun:,.0f} s)"
-    return text
-
-
-Say = Callable[[str], None]
+def _lasting(line: Line, now: float) -> str:
+    numbers = line.numbers(now) if line.done else ""
+    return line.text + (f"  {numbers}" if numbers else f"  ({lasting(now - line.begun)})")

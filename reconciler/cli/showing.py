@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -20,8 +19,9 @@ def command(file: Path, formats: tuple[str, ...], no_color: bool) -> int:
     """Show a plan saved with plan --out. Its digests are checked; nothing is read but the file."""
     chosen = formats_of(formats)
     from reconciler.cli.outputs import write_plan
+    from reconciler.cli.screen import Screen
     from reconciler.planfile import open_plan
 
     with open_plan(file) as opened:
-        write_plan(opened.plan, chosen, colour=not no_color and sys.stdout.isatty())
+        write_plan(opened.plan, chosen, Screen.of(no_color=no_color))
     return 0

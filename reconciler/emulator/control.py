@@ -191,6 +191,11 @@ def _reset_log(world: World, _call: Call) -> Reply:
     return Reply(status=200, body={})
 
 
+def _reset(world: World, _call: Call) -> Reply:
+    world.reset()
+    return Reply(status=200, body={})
+
+
 def _segments(world: World, call: Call) -> Reply:
     """Define a segment: the dashboard's work in the real product."""
     given = call.json
@@ -223,4 +228,4 @@ def _file(world: World, call: Call, file: str) -> Reply:
 READS = {"audiences": _audiences, "members": _members, "profiles": _profiles, "custom-data": _custom_data, "log": _log,
          "breaches": _breaches, "settings": _settings}  # fmt: skip
 WRITES = {"switch": _switch, "faults": _faults, "settle": _settle, "delete-audience": _delete_audience,
-          "reset-log": _reset_log, "segments": _segments, "declare-attribute": _declare}  # fmt: skip
+          "reset": _reset, "reset-log": _reset_log, "segments": _segments, "declare-attribute": _declare}  # fmt: skip

@@ -74,6 +74,11 @@ class Store:
         self.db.executescript(_SCHEMA)
         self.db.executescript("DELETE FROM log; DELETE FROM breaches;")  # both tell what happened since the start
 
+    def empty(self) -> None:
+        """Forgets everything."""
+        tables = self.all("SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'")
+        self.db.executescript("".join(f"DELETE FROM {row['name']};" for row in tables))
+
     def all(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Every row of a query."""
         return self.db.execute(sql, values).fetchall()

@@ -22,16 +22,25 @@ class World:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self.store = Store(options.db)
+        self.accounts = {digest(key): digest(rest) for key, rest in options.accounts}
+        self._begin()
+
+    def _begin(self) -> None:
+        options = self.options
         self.switches = resolve(options.preset, options.switches)
         self.faults: dict[str, float] = {}
         self.set_faults(options.faults)
         self.random = random.Random(options.seed)
-        self.store = Store(options.db)
         self.rates = Rates(options.rate_scale)
-        self.accounts = {digest(key): digest(rest) for key, rest in options.accounts}
         self.flights: dict[int, frozenset[str]] = {}  # ids of accepted but not yet indexed writes, by sequence number
         self.dropped_routes: set[tuple[str, str]] = set()
         self.lists = 0
+
+    def reset(self) -> None:
+        """Everything as at the start, in an empty database."""
+        self.store.empty()
+        self._begin()
 
     def now(self) -> float:
         """Unix time in seconds."""

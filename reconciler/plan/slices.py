@@ -17,8 +17,8 @@ from reconciler.data.staged import Staged
 from reconciler.state.state import Batch
 
 KINDS = ("consent", "remove", "reset", "add", "put")
-RESET_WHY = "attribute keys dropped: second call after a barrier (R11)"
-REPLACE_WHY = "a replace stands alone between barriers (R9)"
+RESET_WHY = "attribute keys dropped: second call after a barrier"
+REPLACE_WHY = "a replace stands alone between barriers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

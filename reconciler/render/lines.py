@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from reconciler.plan import Change, Op, Refusal
+from reconciler.render.fit import fitted, visible
 from reconciler.render.style import Tone, paint
 from reconciler.render.words import counted, joined, percent, plain, signed
 
@@ -39,12 +40,19 @@ def width_of(lines: list[Line]) -> int:
     return max([LABEL, *(len(line.label) + 1 for line in lines if len(line.label) <= SHOWN)])
 
 
-def laid_out(line: Line, width: int, *, colour: bool) -> list[str]:
-    """The line, and the lines below it."""
-    what = f"{line.what:<{WHAT}}" if line.detail else line.what
-    first = f"  {line.symbol} {line.label:<{width}} {what}{line.detail}".rstrip()
-    first = first.replace(f"  {line.symbol}", f"  {paint(line.symbol, line.tone, colour=colour)}", 1)
-    return [first, *(BELOW + text for text in line.below)]
+def laid_out(line: Line, width: int, *, what: int = WHAT, colour: bool, columns: int | None = None) -> list[str]:
+    """The line, and the lines below it; a detail that does not fit into `columns` is the first of those."""
+    symbol = paint(line.symbol, line.tone, colour=colour)
+    first = f"  {symbol} {line.label:<{width}} {line.what}".rstrip()
+    whole = f"  {symbol} {line.label:<{width}} {line.what:<{what}}{line.detail}".rstrip()
+    below = line.below
+    if columns is not None and line.detail and visible(whole) > columns:
+        below = (line.detail, *below)
+    else:
+        first = whole
+    hang = len(BELOW) + 2
+    rest = [row for text in below for row in fitted(BELOW + text, columns, hang=hang)]
+    return [*fitted(first, columns, hang=len(BELOW)), *rest]
 
 
 def line_of(change: Change) -> Line:
@@ -140,7 +148,7 @@ def _below(change: Change) -> list[str]:
     if change.refused is not None and change.consent_only:
         below.append(f"{counted(change.kinds.get('consent', 0), 'removal')} for consent go out all the same")
     if _unusual(change):
-        below.append(f"{'full upload' if change.op is Op.FULL else change.op}: {plain(change.reason)}{_resent(change)}")
+        below.append(f"{'full upload' if change.op is Op.FULL else change.op}: {plain(change.reason)}{_rows(change)}")
     if change.settings and change.kinds:
         below.append(f"in state: {plain('; '.join(change.settings))}")
     return below + _asides(change)
@@ -152,9 +160,11 @@ def _unusual(change: Change) -> bool:
     return change.refused is None and (change.op is Op.FULL or first)
 
 
-def _resent(change: Change) -> str:
+def _rows(change: Change) -> str:
+    """How much a full upload of an audience sends; of profiles the line says it."""
     rows = sum(change.kinds.values())
-    return f"; {counted(rows, 'row')} sent" if rows and change.op is Op.FULL else ""
+    shown = rows and change.op is Op.FULL and not change.target_key.is_profiles
+    return f"; {counted(rows, 'row')} to send" if shown else ""
 
 
 def _asides(change: Change) -> list[str]:

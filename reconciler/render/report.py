@@ -12,21 +12,27 @@ from reconciler.errors import ExitCode
 from reconciler.plan import Change, Op, Outcome, Plan, Totals
 from reconciler.render.lines import Line, label_of, laid_out, override_lines, width_of
 from reconciler.render.style import Tone, paint
-from reconciler.render.text import grouped, header, is_quiet, title, verb_of
+from reconciler.render.text import grouped, header, is_quiet, note_rows, title, verb_of, warnings
 from reconciler.render.words import counted, plain
 
 PAST = {"create": "created", "adopt": "adopted", "update": "updated", "delete": "deleted", "forget": "forgotten"}
 
 
-def report(plan: Plan, *, colour: bool = False) -> str:
-    """The screen after an apply, ending in a newline; quiet targets are only counted."""
+OUTCOME = 17
+"""Width of the outcome's column."""
+
+
+def report(plan: Plan, *, colour: bool = False, columns: int | None = None, serial: int | None = None) -> str:
+    """The screen after an apply, ending in a newline; quiet targets are only counted. `serial`: the state's, now."""
     loud = [change for change in plan.changes if not is_quiet(change)]
     width = width_of([_line(change) for change in loud])
-    lines = [header(plan, colour=colour), ""]
+    lines = [header(plan, colour=colour, serial=serial), ""]
     for place, changes in grouped(loud):
         lines.append(paint(title(place), "strong", colour=colour))
-        lines += [text for change in changes for text in laid_out(_line(change), width, colour=colour)]
-    lines += ["", *_sums(plan), paint(_summary(plan), "strong", colour=colour), *_next(plan)]
+        for change in changes:
+            lines += laid_out(_line(change), width, what=OUTCOME, colour=colour, columns=columns)
+    notes = [*warnings(plan, colour=colour), *_sums(plan), paint(_summary(plan), "strong", colour=colour)]
+    lines += ["", *(row for note in [*notes, *_next(plan)] for row in note_rows(note, columns))]
     return "\n".join(lines) + "\n"
 
 
@@ -53,12 +59,12 @@ def _outcome(change: Change) -> tuple[str, Tone, str]:
 def _numbers(change: Change) -> str:
     if not change.rows.planned or (change.refused is not None and not change.sent):
         return ""
-    indexed = "" if change.target_key.is_profiles else f", indexed {_known(change.indexed)}"
+    indexed = "" if change.target_key.is_profiles or not change.accepted else f", {_indexed(change.indexed)}"
     return f"sent {change.sent:,}, accepted {change.accepted:,}{indexed}"
 
 
-def _known(number: int | None) -> str:
-    return "not yet known" if number is None else f"{number:,}"
+def _indexed(number: int | None) -> str:
+    return "indexed not yet known" if number is None else f"indexed ({number:,} in Batch)"
 
 
 def _below(change: Change) -> list[str]:
@@ -118,8 +124,10 @@ def _next(plan: Plan) -> list[str]:
     left = outcomes & {Outcome.FAILED, Outcome.UNKNOWN, Outcome.NOT_ATTEMPTED, Outcome.PLANNED}
     lines = []
     if left or plan.exit_code in (ExitCode.PARTIAL, ExitCode.SIGINT, ExitCode.SIGTERM):
-        lines.append("Nothing is lost: run `batchctl apply` again; what was acknowledged is not sent twice,")
-        lines.append("what is uncertain is asserted again.")
+        lines.append(
+            "Nothing is lost: run `batchctl apply` again. What was acknowledged is not sent twice, "
+            "what is uncertain is asserted again."
+        )
     if Outcome.REFUSED in outcomes:
         lines.append("Refused targets keep everything they had; the lines above say what would allow them.")
     return lines

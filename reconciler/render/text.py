@@ -6,12 +6,14 @@ a thousand targets is as long as its changes.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 
 from reconciler.address import Space
 from reconciler.plan import Change, Cost, Op, Plan
+from reconciler.render.fit import fitted
 from reconciler.render.lines import laid_out, line_of, width_of
 from reconciler.render.style import paint
 from reconciler.render.words import counted, duration, plain, size
@@ -20,10 +22,21 @@ REASONS = 5
 """Reject reasons named on the screen; `batchctl rejects` lists all."""
 
 
-def text(plan: Plan, *, colour: bool = False) -> str:
-    """The screen, ending in a newline. ANSI styles only with `colour`."""
-    parts = [[header(plan, colour=colour)], *blocks(plan, colour=colour), notes(plan, colour=colour)]
+NOTE = 9
+"""Where the text of a note begins, after its word."""
+_WORD = re.compile(r"(\x1b\[[0-9;]*m)?(new|warning|rejected|cost|rows|requests)\b")
+
+
+def text(plan: Plan, *, colour: bool = False, columns: int | None = None) -> str:
+    """The screen, ending in a newline. ANSI styles only with `colour`; no line beyond `columns`."""
+    below = [row for note in notes(plan, colour=colour) for row in note_rows(note, columns)]
+    parts = [[header(plan, colour=colour)], *blocks(plan, colour=colour, columns=columns), below]
     return "\n\n".join("\n".join(part) for part in _joined(parts) if part) + "\n"
+
+
+def note_rows(note: str, columns: int | None) -> list[str]:
+    """A note fitted to the screen: text hangs below text, sentences do not hang."""
+    return fitted(note, columns, hang=NOTE if _WORD.match(note) else 0)
 
 
 def _joined(parts: list[list[str]]) -> list[list[str]]:
@@ -32,10 +45,11 @@ def _joined(parts: list[list[str]]) -> list[list[str]]:
     return [head, [line for block in middle for line in block], tail]
 
 
-def header(plan: Plan, *, colour: bool) -> str:
-    """``batchctl · shop-crm (prod) · state serial 41``."""
+def header(plan: Plan, *, colour: bool, serial: int | None = None) -> str:
+    """``batchctl · shop-crm (prod) · state serial 41``; `serial` is the state's after an apply."""
     name = plain(plan.project) + (f" ({plain(plan.environment)})" if plan.environment else "")
-    state = f"state serial {plan.serial}" if plan.lineage else "no state yet"
+    number = serial if serial is not None else plan.serial
+    state = f"state serial {number}" if plan.lineage or serial is not None else "no state yet"
     return f"{paint('batchctl', 'strong', colour=colour)} · {name} · {state}" + (" · a subset" if plan.partial else "")
 
 
@@ -44,7 +58,7 @@ def is_quiet(change: Change) -> bool:
     return change.op is Op.NONE and change.refused is None
 
 
-def blocks(plan: Plan, *, colour: bool) -> list[list[str]]:
+def blocks(plan: Plan, *, colour: bool, columns: int | None = None) -> list[list[str]]:
     """One block per destination and account, in plan order."""
     loud = [change for change in plan.changes if not is_quiet(change)]
     if not loud:
@@ -53,7 +67,7 @@ def blocks(plan: Plan, *, colour: bool) -> list[list[str]]:
     found = []
     for place, changes in grouped(plan.changes):
         shown = [line_of(change) for change in changes if not is_quiet(change)]
-        lines = [text for line in shown for text in laid_out(line, width, colour=colour)]
+        lines = [text for line in shown for text in laid_out(line, width, colour=colour, columns=columns)]
         rest = _rest(sum(map(is_quiet, changes)), plan.unmanaged.get(place[0], 0), more=bool(lines))
         if lines or rest:
             found.append([paint(title(place), "strong", colour=colour), *lines, *rest])
@@ -93,7 +107,7 @@ def _rest(unchanged: int, unmanaged: int, *, more: bool) -> list[str]:
 
 def notes(plan: Plan, *, colour: bool) -> list[str]:
     """Below the blocks: first uses, warnings, rejects, cost and the summary."""
-    lines = [*_first_uses(plan), *_warnings(plan, colour=colour), *_rejects(plan)]
+    lines = [*_first_uses(plan), *warnings(plan, colour=colour), *_rejects(plan)]
     if plan.cost.requests:
         lines.append(cost_line(plan.cost))
     return [*lines, paint(summary(plan), "strong", colour=colour)]
@@ -102,20 +116,22 @@ def notes(plan: Plan, *, colour: bool) -> list[str]:
 def _first_uses(plan: Plan) -> list[str]:
     """Attributes Batch has never seen stay hidden until they are enabled (https://doc.batch.com/getting-started/)."""
     return [
-        f"new      {', '.join(map(plain, change.first_uses))} in {plain(change.destination)}: sent for the first time; "
-        "enable in Batch's dashboard, Settings, Custom data"
+        f"new      {plain(change.destination)} gets {', '.join(map(plain, change.first_uses))} for the first time; "
+        "enable them in Batch's dashboard, Settings, Custom data"
         for change in plan.changes
         if change.first_uses and change.target_key.is_profiles and change.refused is None
     ]
 
 
-def _warnings(plan: Plan, *, colour: bool) -> list[str]:
-    named = [
-        f"{change.target_key.audience or change.destination}: {warning}"
-        for change in plan.changes
-        for warning in change.warnings
-    ]
+def warnings(plan: Plan, *, colour: bool) -> list[str]:
+    """Of the plan, then of its changes, each with what it is about."""
+    named = [_about(change, warning) for change in plan.changes for warning in change.warnings]
     return [f"{paint('warning', 'change', colour=colour)}  {plain(warning)}" for warning in (*plan.warnings, *named)]
+
+
+def _about(change: Change, warning: str) -> str:
+    name = change.target_key.audience or change.destination
+    return warning if name in warning else f"{name}: {warning}"
 
 
 def _rejects(plan: Plan) -> list[str]:

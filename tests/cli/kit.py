@@ -1,15 +1,20 @@
-"""A small project on both platforms, and the real command in a process of its own."""
+"""A small project on both platforms, and the command on it."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from reconciler.cli.main import run
 
 KEYS = {"SHOP_IOS_KEY": "livekeyA1B2C3", "SHOP_REST_KEY": "restkeyD4E5F6", "SHOP_CRM_KEY": "project_G7H8I9"}
 """Nothing a command prints may hold one of these values."""
@@ -109,33 +114,61 @@ def people(count: int, *, loyal: int | None = None, first: int = 0, malformed: i
     return [{"pid": p, "orders": n, "email": f"{p.strip()}@example.com", "ok": True} for p, n in good + bad]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a command left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 class Command:
     """Runs batchctl on one project against one Batch."""
 
     def __init__(self, root: Path, url: str) -> None:
         self.root, self.url = root, url
 
-    def __call__(self, *arguments: str, stdin: str = "", **environ: str | None) -> subprocess.CompletedProcess[str]:
-        """The finished process. No key may be in its output, and no traceback."""
+    def __call__(self, *arguments: str, stdin: str = "", **environ: str | None) -> Done:
+        """A finished command, run in this process. No key may be in its output, and no traceback."""
         done = self.raw(arguments[0], "-C", str(self.root), *arguments[1:], stdin=stdin, **environ)
         checked(done)
         return done
 
-    def raw(self, *arguments: str, stdin: str = "", **environ: str | None) -> subprocess.CompletedProcess[str]:
+    def raw(self, *arguments: str, stdin: str = "", **environ: str | None) -> Done:
         """Without ``-C``, unchecked; an environment variable that is None is not set."""
-        return subprocess.run(
-            [sys.executable, "-m", "reconciler", *arguments],
-            env=self.environ(**environ),
+        out, err, given = io.StringIO(), io.StringIO(), io.StringIO(stdin)
+        before = dict(os.environ)
+        reader, sys.stdin = sys.stdin, given
+        try:
+            os.environ.clear()
+            os.environ.update(self.environ(before, **environ))
+            with redirect_stdout(out), redirect_stderr(err):
+                code = run(list(arguments))
+        finally:
+            sys.stdin = reader
+            os.environ.clear()
+            os.environ.update(before)
+        return Done(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
+
+    def process(self, *arguments: str, stdin: str = "", **environ: str | None) -> Done:
+        """The same in a process of its own, where that is the point."""
+        done = subprocess.run(
+            [sys.executable, "-m", "reconciler", arguments[0], "-C", str(self.root), *arguments[1:]],
+            env=self.environ(os.environ, **environ),
             input=stdin,
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
+        finished = Done(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
+        checked(finished)
+        return finished
 
-    def environ(self, **more: str | None) -> dict[str, str]:
+    def environ(self, base: Mapping[str, str] = os.environ, **more: str | None) -> dict[str, str]:
         """The environment of a command."""
-        wanted = {**os.environ, **KEYS, "BATCHCTL_API_URL": self.url, **more}
+        wanted = {**base, **KEYS, "BATCHCTL_API_URL": self.url, **more}
         return {name: value for name, value in wanted.items() if value is not None}
 
     def ok(self, *arguments: str, **environ: str | None) -> str:
@@ -160,7 +193,7 @@ class Command:
         return found
 
 
-def checked(done: subprocess.CompletedProcess[str]) -> None:
+def checked(done: Done) -> None:
     """No key, no traceback, whatever happened."""
     output = done.stdout + done.stderr
     assert not [name for name, key in KEYS.items() if key in output], output

@@ -51,7 +51,7 @@ def test_a_dropped_attribute_key_costs_a_second_call() -> None:
     (change,) = planned([one], {key: staged(remove=1, reset=2, add=3, put=2)}).changes
     assert [(b.start, b.stop, b.barrier) for b in change.batches] == [(0, 6, False), (6, 8, True)]
     assert (change.requests, change.minimum) == (2, 1)
-    assert change.requests_why == "attribute keys dropped: second call after a barrier (R11)"
+    assert change.requests_why == "attribute keys dropped: second call after a barrier"
 
 
 def test_a_replace_is_never_empty() -> None:

@@ -9,6 +9,7 @@ from syrupy.assertion import SnapshotAssertion
 from reconciler.address import Space
 from reconciler.errors import Location, Problem
 from reconciler.plan import Change, Outcome, Plan, Totals
+from reconciler.render.fit import visible
 from reconciler.render.problems import problems_json, problems_text
 from reconciler.render.report import report
 from reconciler.render.text import summary, text
@@ -134,3 +135,18 @@ def test_a_refused_plan_is_shown_in_full() -> None:
     plan = plan_of([made], {made.key: staged(remove=90)}, [known(made)])
     assert "−90" in text(plan)
     assert summary(plan) == "Plan: 0 to create, 0 to update, 0 to delete, 1 refused, 0 unchanged."
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_terminal_never_breaks_a_line(columns: int) -> None:
+    for colour in (False, True):
+        shown = text(rich(), colour=colour, columns=columns) + report(applied(sample()), colour=colour, columns=columns)
+        long = [line for line in shown.splitlines() if visible(line) > columns]
+        assert all(len(line.split()) < 4 for line in long), "only a name that is wider than the screen"
+        assert "".join(shown.split()) == "".join(
+            (text(rich(), colour=colour) + report(applied(sample()), colour=colour)).split()
+        ), "nothing is left out"
+
+
+def test_eighty_columns(snapshot: SnapshotAssertion) -> None:
+    assert text(sample(), columns=80) == snapshot
