@@ -7,7 +7,7 @@ makes the tables. Work is done once per catalogue however many links read it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -41,7 +41,12 @@ class Sheet:
     view: str
     """Quoted name of the inner view: typed fields, `#row`, and a flag column ``!field`` for each field in `flags`."""
     flags: frozenset[str]
-    malformed: tuple[tuple[int, str], ...]
+    malformed: str | None
+    """A table (row, why) of rows that are not even rows; None when there is none."""
+
+    def broken(self, engine: Engine) -> int:
+        """How many rows are not even rows."""
+        return engine.count(f"SELECT count(*) FROM {self.malformed}") if self.malformed else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +71,7 @@ class Opened:
     @cached_property
     def source_rows(self) -> int:
         """Rows of the source, malformed ones included."""
-        return self.engine.count(f"SELECT count(*) FROM {self.rows.view}") + len(self.rows.malformed)
+        return self.engine.count(f"SELECT count(*) FROM {self.rows.view}") + self.rows.broken(self.engine)
 
     @cached_property
     def suppressed_rows(self) -> int:
@@ -102,7 +107,7 @@ class Opened:
     @cached_property
     def unreadable(self) -> int:
         """Rows whose key cannot be read: they may be anybody's."""
-        return len(self.rows.malformed) + self.engine.count(
+        return self.rows.broken(self.engine) + self.engine.count(
             f"SELECT count(*) FROM {self.rows.view} WHERE {self.key} IS NULL"
         )
 
@@ -137,7 +142,9 @@ def open_catalogue(engine: Engine, found: Found) -> Opened:
     spec = found.spec
     fields = {name: str(kind) for name, kind in spec.fields.items()}
     table = spec.name.replace("-", "_")
-    rows = _sheet(engine, finish_query(engine, found.rows), fields, f"#{table}", what=f"catalogue {spec.name}")
+    rows = _sheet(
+        engine, finish_query(engine, found.rows), fields, f"#{table}", key=spec.key, what=f"catalogue {spec.name}"
+    )
     engine.run(f"CREATE TEMP VIEW {ident(table)} AS SELECT {', '.join(map(ident, fields))} FROM {rows.view}")
     graph = suppressed = None
     if found.graph is not None and spec.identity_graph is not None:
@@ -150,6 +157,7 @@ def open_catalogue(engine: Engine, found: Found) -> Opened:
             finish_query(engine, found.graph),
             kinds,
             f"#{table}_identities",
+            key=spec.identity_graph.key,
             what=f"identity graph of {spec.name}",
         )
         view = ident(f"{table}_identities")
@@ -161,6 +169,7 @@ def open_catalogue(engine: Engine, found: Found) -> Opened:
             finish_query(engine, found.suppressed),
             kinds,
             f"#{table}_suppressed",
+            key=spec.suppress.key,
             what=f"suppression list of {spec.name}",
         )
         _readable(engine, suppressed, spec)
@@ -180,8 +189,8 @@ def open_catalogue(engine: Engine, found: Found) -> Opened:
 def _readable(engine: Engine, sheet: Sheet, spec: Catalogue) -> None:
     """A suppression list with a row that cannot be read would let a suppressed person through: refused."""
     assert spec.suppress is not None
-    flag = ident(f"!{spec.suppress.key}") if spec.suppress.key in sheet.flags else "FALSE"
-    bad = engine.count(f"SELECT count(*) FROM {sheet.view} WHERE {flag}") + len(sheet.malformed)
+    bad = engine.count(f"SELECT count(*) FROM {sheet.view} WHERE {ident(spec.suppress.key)} IS NULL")
+    bad += sheet.broken(engine)
     if bad:
         raise SourceError(
             f"the suppression list of catalogue {spec.name} has {bad} unreadable rows",
@@ -190,7 +199,8 @@ def _readable(engine: Engine, sheet: Sheet, spec: Catalogue) -> None:
         )
 
 
-def _sheet(engine: Engine, relation: Relation, fields: dict[str, str], name: str, *, what: str) -> Sheet:
+def _sheet(engine: Engine, relation: Relation, fields: dict[str, str], name: str, *, key: str, what: str) -> Sheet:
+    """The source as a view named `name`; a blank `key` is no key."""
     missing = [field for field in fields if field not in relation.columns]
     if missing:
         have = ", ".join(list(relation.columns)[:20])
@@ -198,21 +208,16 @@ def _sheet(engine: Engine, relation: Relation, fields: dict[str, str], name: str
             f"{what}: the source has no column {missing[0]}", why=f"it has {have}", fix="correct fields, or the source"
         )
     values = {field: typed(ident(field), relation.columns[field], kind) for field, kind in fields.items()}
+    if fields[key] == "string":
+        text = values[key].value
+        values[key] = replace(values[key], value=f"CASE WHEN trim({text}) <> '' THEN {text} END")
     picked = [f"{value.value} AS {ident(field)}" for field, value in values.items()]
     flagged = {field: value for field, value in values.items() if value.checked}
     picked += [f"coalesce({value.bad}, FALSE) AS {ident(f'!{field}')}" for field, value in flagged.items()]
-    query = f'SELECT {", ".join(picked)}, {_row_number(relation)} AS "#row" FROM {relation.sql}'
+    query = f'SELECT {", ".join(picked)}, {relation.row} AS "#row" FROM {relation.sql}'
     if relation.imported:  # text is parsed once, not once per pass
         target = engine.path("typed")
         engine.copy(query, target)
         query = f"SELECT * FROM read_parquet({lit(str(target))})"
     engine.run(f"CREATE TEMP VIEW {ident(name)} AS {query}")
     return Sheet(view=ident(name), flags=frozenset(flagged), malformed=relation.malformed)
-
-
-def _row_number(relation: Relation) -> str:
-    """Row numbers of the file: rows that could not be parsed were left out and are counted back in."""
-    if not relation.malformed or not relation.skips:
-        return relation.row
-    gaps = ", ".join(str(row - index) for index, (row, _) in enumerate(sorted(relation.malformed)[:1000]))
-    return f"({relation.row} + len(list_filter([{gaps}], lambda m: m <= {relation.row})))"

@@ -53,7 +53,7 @@ class Engine:
         moment = now.strftime("%Y-%m-%d %H:%M:%S")
         for kind, names in _CLOCK.items():
             for name in names:
-                self.run(f"CREATE MACRO {name}() AS CAST(TIMESTAMP '{moment}' AS {kind})")
+                self.run(f"CREATE TEMP MACRO {name}() AS CAST(TIMESTAMP '{moment}' AS {kind})")
 
     def __enter__(self) -> Self:
         return self

@@ -116,18 +116,19 @@ class Members:
 
     def _base(self) -> str:
         alias = self.engine_table
-        faults = [(f"{alias}.{self.opened.key} IS NULL", f"{self.opened.spec.key}: no key")]
-        for name in self.deciding:
-            if name in self.opened.rows.flags:
-                kind = self.opened.spec.fields[name]
-                faults.append((f"{alias}.{ident(f'!{name}')}", f"{name}: not a value of type {kind}"))
+        faults = [
+            (f"{alias}.{ident(f'!{name}')}", f"{name}: not a value of type {self.opened.spec.fields[name]}")
+            for name in self.deciding
+            if name in self.opened.rows.flags
+        ]
+        flagged = disjunction(test for test, _ in faults)
+        faults.append((f"{alias}.{self.opened.key} IS NULL", f"{self.opened.spec.key}: no key"))
         fault = "CASE " + " ".join(f"WHEN {test} THEN {lit(why)}" for test, why in faults) + " END"
         values = [(a, self._value(a)) for a in self.link.attributes]
         picked = [f"{alias}.{self.opened.key} AS key", f"{fault} AS fault", f'{alias}."#row" AS "row"']
         picked += [f"{alias}.{ident(name)} AS i{n}" for n, name in enumerate(self.own_fields)]
         picked += [f"{value.value} AS {ident(f'a:{a.name}')}" for a, value in values]
         picked += [f"{value.reason} AS {ident(f'r:{a.name}')}" for a, value in values]
-        flagged = disjunction(test for test, _ in faults[1:])
         chosen = self.selected if flagged == "FALSE" else f"({self.selected} OR {flagged})"
         return (
             f"SELECT {', '.join(picked)} FROM {self.opened.rows.view} AS {alias}{self._graph_values()} "

@@ -65,7 +65,7 @@ def preview(engine: Engine, members: Members) -> Preview:
         f"FROM {wanted.checked}"
     )
     return Preview(
-        read=_int(read) + len(opened.rows.malformed),
+        read=_int(read) + opened.rows.broken(engine),
         with_consent=_int(consented),
         not_suppressed=_int(kept),
         in_segment=_int(chosen),

@@ -59,8 +59,7 @@ def _parts(links: Sequence[Members], wanted: Desired, decided: str) -> list[str]
                 f"SELECT {address}, 'key not in the catalogue', {person}, NULL, NULL FROM ({members.unknown_keys})"
             )
         if members.opened.rows.malformed:
-            values = ", ".join(f"({row}, {lit(why)})" for row, why in members.opened.rows.malformed)
-            parts.append(f"SELECT {address}, why, NULL, NULL, row FROM (VALUES {values}) AS m(row, why)")
+            parts.append(f"SELECT {address}, why, NULL, NULL, row FROM {members.opened.rows.malformed}")
     first = lit(links[0].link.address)
     parts.append(f"SELECT {first}, concat('refused by Batch: ', words), NULL, id, NULL FROM {decided} WHERE refused")
     return parts

@@ -1,0 +1,200 @@
+"""CSV and JSON lines → private Parquet copies, once per run: every row numbered, rows that are no rows set aside.
+
+Nothing is lost silently: what the engine's reader drops is counted, a quote that is never closed included.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from reconciler.data.engine import Engine
+from reconciler.data.sql import ident, lit, lit_list
+from reconciler.errors import SourceError
+
+_SNIFFED = 1 << 16
+_MARKS = ",;\t|"
+_READING = "auto_detect = false, store_rejects = true, parallel = false, null_padding = false, max_line_size = 16777216"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """A readable copy: its SQL, its columns, and a table (row, why) of the rows that are not even rows."""
+
+    sql: str
+    columns: dict[str, str]
+    malformed: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What one pass over a file's bytes tells."""
+
+    encoding: str
+    quotes: int
+
+
+def import_csv(engine: Engine, files: Sequence[Path], *, delimiter: str | None, encoding: str | None) -> Imported:
+    """All columns as text. Raises SourceError for a file that is empty, has no usable header, or cannot be read."""
+
+    def scan(path: Path) -> tuple[str, int, bool]:
+        text = _looked_at(path)
+        spoken = encoding or text.encoding
+        mark = delimiter or delimiter_of(path, spoken)
+        columns = ", ".join(f"{lit(name)}: 'VARCHAR'" for name in _header(path, spoken, mark))
+        reader = (
+            f"read_csv({lit(str(path))}, columns = {{{columns}}}, header = true, delim = {lit(mark)}, quote = '\"', "
+            f"escape = '\"', encoding = {lit(spoken)}, {_READING})"
+        )
+        return reader, 1, text.quotes % 2 == 1 and _unclosed(path, spoken, mark)
+
+    return _imported(engine, files, "CSV row", scan, lambda part, _: part)
+
+
+def import_jsonl(engine: Engine, files: Sequence[Path]) -> Imported:
+    """One column of JSON per key that any line has. Raises SourceError for files that cannot be read."""
+
+    def scan(path: Path) -> tuple[str, int, bool]:
+        reader = (
+            f"read_csv({lit(str(path))}, columns = {{'line': 'VARCHAR'}}, header = false, delim = '\\x1f', quote = '', "
+            f"escape = '', {_READING})"
+        )
+        return reader, 0, False
+
+    def objects(part: str, broken: str) -> str:
+        parsed = ident(engine.table("json"))
+        engine.run(f'CREATE TEMP VIEW {parsed} AS SELECT "#row", TRY_CAST(line AS JSON) AS line FROM {part}')
+        wrong = f"SELECT \"#row\", 'malformed JSON line' FROM {parsed} WHERE json_type(line) IS DISTINCT FROM 'OBJECT'"
+        engine.run(f"INSERT INTO {broken} {wrong}")
+        return f"(SELECT * FROM {parsed} WHERE json_type(line) = 'OBJECT')"
+
+    lines = _imported(engine, files, "JSON line", scan, objects)
+    keys = [str(key) for (key,) in engine.rows(f"SELECT DISTINCT unnest(json_keys(line)) FROM {lines.sql} ORDER BY 1")]
+    if not keys and lines.malformed is None:
+        fix = "an empty read is never taken for an empty segment"
+        raise SourceError(f"{files[0].name} is empty", why="it holds no JSON object", fix=fix)
+    _distinct(files[0], keys, "two keys of the lines differ only by case")
+    picked = [f"json_extract(line, {lit(_pointer(key))}) AS {ident(key)}" for key in keys if key]
+    sql = f"(SELECT {', '.join([*picked, chr(34) + '#row' + chr(34)])} FROM {lines.sql})"
+    return Imported(sql=sql, columns=dict.fromkeys(filter(None, keys), "JSON"), malformed=lines.malformed)
+
+
+def _imported(
+    engine: Engine,
+    files: Sequence[Path],
+    what: str,
+    scan: Callable[[Path], tuple[str, int, bool]],
+    shaped: Callable[[str, str], str],
+) -> Imported:
+    """`scan` gives a file's reader, its header lines and whether its last quote stays open; `shaped` the final rows."""
+    broken = ident(engine.table("malformed"))
+    engine.run(f"CREATE TEMP TABLE {broken} (row BIGINT, why VARCHAR)")
+    parts = []
+    for path in files:
+        reader, header, unclosed = scan(path)
+        named = f"malformed {what}" + (f" of {path.name}" if len(files) > 1 else "")
+        try:
+            part = _copied(engine, reader, broken, header, named)
+        except SourceError as error:
+            fix = "check that it is text with one kind of line ending; nothing was sent"
+            raise SourceError(f"{path.name}: {error.what}", why=error.why, fix=fix) from None
+        if unclosed:
+            last = f'SELECT coalesce(max("#row"), 0) + 1, {lit(f"{named}: a quote is never closed")} FROM {part}'
+            engine.run(f"INSERT INTO {broken} {last}")
+        parts.append(shaped(part, broken))
+    union = " UNION ALL BY NAME ".join(f"SELECT * FROM {part}" for part in parts)
+    sql = parts[0] if len(parts) == 1 else f"({union})"
+    columns = {name: kind for name, kind in engine.columns(f"SELECT * FROM {sql}") if name != "#row"}
+    rows = engine.count(f"SELECT count(*) FROM {broken}")
+    return Imported(sql=sql, columns=columns, malformed=broken if rows else None)
+
+
+def _copied(engine: Engine, reader: str, broken: str, header: int, named: str) -> str:
+    """One file as Parquet with ``#row``, its place among all records of the file: malformed ones count, blank ones go."""
+    target = engine.path("text")
+    columns = [ident(name) for name, _ in engine.columns(f"SELECT * FROM {reader}")]
+    blank = f"coalesce({', '.join(columns)}, '') = ''" if len(columns) > 1 else f"coalesce(trim({columns[0]}), '') = ''"
+    numbered = f'SELECT *, row_number() OVER () AS "#row" FROM {reader}'
+    engine.copy(f"SELECT * FROM ({numbered}) WHERE NOT ({blank})", target, ordered=True)
+    gaps = ident(engine.table("gaps"))
+    engine.run(
+        f"CREATE TEMP TABLE {gaps} AS SELECT line - {header} AS line, concat({lit(named + ': ')}, lower(min(error_type))) AS why "
+        "FROM reject_errors GROUP BY line"
+    )
+    for table in ("reject_errors", "reject_scans"):
+        engine.run(f"DROP TABLE IF EXISTS {table}")
+    read = f"read_parquet({lit_list([str(target)])})"
+    if not engine.count(f"SELECT count(*) FROM {gaps}"):
+        return read
+    engine.run(f"INSERT INTO {broken} SELECT line, why FROM {gaps}")
+    counted = f"SELECT line - row_number() OVER (ORDER BY line) + 1 AS after, row_number() OVER (ORDER BY line) AS n FROM {gaps}"
+    before = f"SELECT after, max(n) AS n FROM ({counted}) GROUP BY after"
+    place = 'part."#row" + coalesce(g.n, 0) AS "#row"'
+    return f'(SELECT part.* REPLACE ({place}) FROM {read} AS part ASOF LEFT JOIN ({before}) AS g ON part."#row" >= g.after)'
+
+
+def _looked_at(path: Path) -> _Text:
+    """Encoding (UTF-8 when all of it is valid, else Latin-1) and number of quotes. Raises SourceError."""
+    decoder, quotes, size, valid = codecs.getincrementaldecoder("utf-8")(), 0, 0, True
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            if not size and chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise SourceError(
+                    f"{path.name} is UTF-16", why="CSV is read as UTF-8 or Latin-1", fix="save it as UTF-8"
+                )
+            size += len(chunk)
+            quotes += chunk.count(b'"')
+            try:
+                valid = valid and decoder.decode(chunk) is not None
+            except UnicodeDecodeError:
+                valid = False
+    return _Text("utf-8" if valid and not decoder.getstate()[0] else "latin-1", quotes)
+
+
+def delimiter_of(path: Path, encoding: str) -> str:
+    """The delimiter of the header line: the one of ``, ; tab |`` that cuts it into most columns."""
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
+        header = file.read(_SNIFFED).lstrip("\ufeff")
+    line = next(iter(header.splitlines()), "")
+    return max(_MARKS, key=lambda mark: (len(next(csv.reader([line], delimiter=mark), [])), -_MARKS.index(mark)))
+
+
+def _header(path: Path, encoding: str, mark: str) -> list[str]:
+    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, errors="replace", newline="") as file:
+        names = [name.strip() for name in next(csv.reader(file, delimiter=mark), [])]
+    if not names:
+        fix = "an empty read is never taken for an empty segment"
+        raise SourceError(f"{path.name} is empty", why="not even a header line", fix=fix)
+    if not all(names):
+        raise SourceError(f"{path.name}: the header has an empty column name", fix="name every column once")
+    _distinct(path, names, "the header has a repeated column name")
+    return names
+
+
+def _distinct(path: Path, names: Sequence[str], what: str) -> None:
+    if len({name.lower() for name in names}) < len(names):
+        raise SourceError(f"{path.name}: {what}", fix="name every column once, whatever the case")
+
+
+def _unclosed(path: Path, encoding: str, mark: str) -> bool:
+    """Whether the file ends inside quotes: a line put behind it is then swallowed. Only asked of odd numbers of quotes."""
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
+        try:
+            last = deque(csv.reader(chain(_ended(file), ["end"]), delimiter=mark), maxlen=1)
+        except csv.Error:  # a value longer than any column: everything behind the quote
+            return True
+    return list(last) != [["end"]]
+
+
+def _ended(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        yield line if line.endswith(("\n", "\r")) else line + "\n"
+
+
+def _pointer(key: str) -> str:
+    return "/" + key.replace("~", "~0").replace("/", "~1")
