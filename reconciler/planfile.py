@@ -64,6 +64,8 @@ def save(path: Path, plan: Plan, staging: Path) -> None:
     """Writes the plan with the files of `staging` it needs, all or nothing. BatchctlError when it cannot be written."""
     if plan.digest != digest_of(plan):
         raise AssertionError("a plan is saved with the digest make_plan gave it")
+    if path.exists() and not path.is_file():
+        raise BatchctlError(f"the plan could not be saved as {path}", why="there is something that is no file")
     members: dict[str, Path | bytes] = {PLAN: orjson.dumps(plan.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)}
     members |= {STAGING + name: staging / name for name in _named(plan)}
     members |= {STAGING + found.name: found for found in staging.glob(REJECTS) if found.is_file()}

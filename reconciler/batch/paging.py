@@ -78,4 +78,8 @@ def _names(page: Iterable[object]) -> set[object]:
 
 
 def _unreadable(why: str) -> BatchError:
-    return BatchError("Batch's list of audiences cannot be read", why=why, fix="run again; if it stays, tell Batch")
+    return BatchError(
+        "Batch's list of audiences cannot be read",
+        why=why,
+        fix="check that nothing between here and Batch answers in its place (a proxy, a login page)",
+    )

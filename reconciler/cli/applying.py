@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting
-from reconciler.errors import ExitCode, Interrupted, Stale
+from reconciler.errors import BatchctlError, ExitCode, Interrupted, Stale
 
 if TYPE_CHECKING:
     from reconciler.cli.progress import Reporter
@@ -111,6 +111,8 @@ class Run:
         """The plan is on standard output already."""
         self.serial: int | None = None
         """The state's, once something was written."""
+        self.late: BatchctlError | None = None
+        """What failed when everything was sent."""
 
     def fresh(self, store: LocalStore, engine: Any) -> Plan | None:
         """Plans and applies; None when the person said no."""
@@ -213,10 +215,13 @@ class Run:
         )
         self.reporter.expect(plan.changes)
         done = apply(plan, tools)
-        self.serial = books.state.serial
         if not self.cancel.is_set():
-            books.change(lambda before: before.model_copy(update={"applying": ""}) if _all_done(done) else before)
-            store.sweep(books.state)
+            try:
+                books.change(lambda before: before.model_copy(update={"applying": ""}) if _all_done(done) else before)
+                store.sweep(books.state)
+            except BatchctlError as error:  # what was sent is written down already; the report is owed all the same
+                self.late = error
+        self.serial = books.state.serial
         return done
 
 
@@ -252,12 +257,16 @@ def _check_fits(plan: Plan, state: State | None, session: Session) -> None:
 
 
 def _finish(run: Run, done: Plan | None, stopped: ExitCode | None, *, strict: bool) -> int:
+    from reconciler.cli.messages import error_text
     from reconciler.cli.outputs import exit_code_of_apply, has_changes, on_output, write_plan, write_report
 
     if done is None:
         click.echo("Not applied: nothing was sent.", err=True)
         return int(ExitCode.ERROR)
     code = stopped or exit_code_of_apply(done, wait=run.wait, strict=strict)
+    if run.late is not None:
+        click.echo(error_text(run.late), err=True)
+        code = code or ExitCode.PARTIAL
     done = done.model_copy(update={"exit_code": int(code)})
     screen = run.session.common.screen
     if has_changes(done):

@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from reconciler import __version__
-from reconciler.errors import BatchctlError, ExitCode
+from reconciler.errors import BatchctlError, ExitCode, Usage
 
 COMMANDS = {
     "validate": ("validating", "Check all specs, and data where it is reachable; nothing is sent."),
@@ -68,8 +68,7 @@ def run(arguments: list[str]) -> int:
         result = cli.main(args=arguments, prog_name="batchctl", standalone_mode=False)
         return int(result) if isinstance(result, int) else 0
     except click.ClickException as error:
-        error.show()
-        return int(ExitCode.USAGE)
+        return _misused(error)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return int(ExitCode.SIGINT)
@@ -82,6 +81,12 @@ def run(arguments: list[str]) -> int:
         return _unexpected(error)
 
 
+def _misused(error: click.ClickException) -> int:
+    """A command line that is wrong, in the form of every other error."""
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "batchctl"
+    return _reported(Usage(error.format_message(), fix=f"{path} --help shows what it takes"))
+
+
 def _reported(error: BatchctlError) -> int:
     from reconciler.cli.messages import error_text
     from reconciler.cli.screen import Screen
@@ -92,25 +97,25 @@ def _reported(error: BatchctlError) -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    """A fault of batchctl: said without the text of the error, which may hold anything."""
+    """What nobody foresaw, said without the text of the error, which may hold anything; BATCHCTL_DEBUG=1 shows it."""
     if os.environ.get("BATCHCTL_DEBUG"):
         raise error
-    frames = error.__traceback__
-    place = ""
+    if isinstance(error, OSError) and error.strerror:
+        name = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        return _reported(BatchctlError(f"{name}{error.strerror}", why=f"noticed{_place(error)}", fix=_KEPT))
+    what = f"a fault of batchctl itself: {type(error).__name__}{_place(error)}"
+    return _reported(BatchctlError(what, why=_KEPT, fix="please report the line above; BATCHCTL_DEBUG=1 shows more"))
+
+
+_KEPT = "what Batch accepted is written down; it is safe to run the command again"
+
+
+def _place(error: Exception) -> str:
+    """`` in reconciler.x:12``: the innermost line of ours."""
+    frames, place = error.__traceback__, ""
     while frames is not None:
-        name = frames.tb_frame.f_globals.get("__name__", "")
-        if str(name).startswith("reconciler"):
+        name = str(frames.tb_frame.f_globals.get("__name__", ""))
+        if name.startswith("reconciler"):
             place = f" in {name}:{frames.tb_lineno}"
         frames = frames.tb_next
-    if isinstance(error, OSError) and error.strerror:
-        click.echo(
-            f"error: {error.strerror}{place}\n  what was accepted by Batch is written down; run the command again",
-            err=True,
-        )
-        return int(ExitCode.ERROR)
-    click.echo(
-        f"error: a fault of batchctl itself: {type(error).__name__}{place}\n"
-        "  what was accepted by Batch is written down; please report this line",
-        err=True,
-    )
-    return int(ExitCode.ERROR)
+    return place

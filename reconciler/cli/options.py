@@ -113,6 +113,8 @@ def formats_of(formats: tuple[str, ...], *, known: tuple[str, ...] = ("text", "j
         if name not in known:
             raise click.UsageError(f"--format takes {' or '.join(known)}, not {name!r}")
         chosen[name] = Path(path) if found else None
+        if found and not Path(path).parent.is_dir():
+            raise click.UsageError(f"--format {text}: {Path(path).parent} is not a folder")
     if sum(path is None for path in chosen.values()) > 1:
         raise click.UsageError("only one --format can go to standard output; write the other as NAME=FILE")
     return chosen

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.screen import Screen
-from reconciler.errors import ExitCode
+from reconciler.errors import BatchctlError, ExitCode
 from reconciler.plan import Change, Op, Outcome, Plan
 from reconciler.render.json import plan_json
 from reconciler.render.report import report
@@ -46,9 +46,12 @@ def _write_all(
 
 
 def _write(path: Path, out: str) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(out)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(out)
+    except OSError as error:
+        raise BatchctlError(f"{path} could not be written", why=error.strerror or "") from error
 
 
 def has_changes(plan: Plan) -> bool:
@@ -69,7 +72,7 @@ def exit_code_of_plan(plan: Plan) -> ExitCode:
 def exit_code_of_apply(plan: Plan, *, wait: bool, strict: bool) -> ExitCode:
     """The documented precedence: 1 (nothing done), 7, 4, 8, 0; interruptions are the caller's."""
     if any(_unfinished(change) for change in plan.changes):
-        anything = any(change.accepted or change.outcome is Outcome.DONE for change in plan.changes)
+        anything = any(one.request_totals.done or one.outcome is Outcome.DONE for one in plan.changes)
         return ExitCode.PARTIAL if anything else ExitCode.ERROR
     if any(change.refused_rows for change in plan.changes) or (
         wait and any(_not_indexed(change) for change in plan.changes)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 QUIET, FIRST, LONGEST = 1.0, 5.0, 60.0
 """Plain lines: seconds before a step speaks, until it speaks again, and at most; each pause is twice the last."""
+BROKEN = {"connect": "found no connection", "timeout": "was not answered in time", "broken": "was cut off"}
+"""Requests without an answer."""
 STAGE, ALL = "", "*"
 """Lines that are no target's."""
 
@@ -96,8 +98,9 @@ class Reporter:
         """A request that will be tried again: silence would look like a hang."""
         if attempt.retry_wait is None:
             return
-        why = f"answered {attempt.status}" if attempt.status else attempt.error or "was not answered"
-        text = f"{attempt.destination}  {attempt.method} {attempt.route} {why}; again in {attempt.retry_wait:.0f} s"
+        why = f"answered {attempt.status}" if attempt.status else BROKEN.get(attempt.error, attempt.error)
+        soon = max(round(attempt.retry_wait), 1)
+        text = f"{attempt.destination}  {attempt.method} {attempt.route} {why}; trying again in {soon} s"
         with self._mutex:
             if self._json:
                 wait = round(attempt.retry_wait, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -121,15 +122,24 @@ class Engine:
             raise explained(error) from None
 
 
+_NO_PARQUET = re.compile(r"(?:No magic bytes|Footer length error|^.*Error: File) .*?'([^'\n]+)'.*")
+"""A source that is cut off, empty or something else; DuckDB names the file."""
+
+
 def explained(error: duckdb.Error) -> BatchctlError:
     """A DuckDB error as one clear message; cell values that DuckDB quotes are left out."""
     text = str(error).strip()
     first = text.splitlines()[0][:300] if text else type(error).__name__
-    if "No space left" in text or "could not write all bytes" in text.lower():
+    if "No space left" in text or "could not write" in text.lower():
         return SourceError(
             "no space left on the disk for intermediate results",
             why=first,
-            fix="free some disk space; nothing was sent",
+            fix="free disk space in the temporary folder (TMPDIR); nothing was sent",
+        )
+    damaged = _NO_PARQUET.search(first)
+    if damaged is not None:
+        return SourceError(
+            f"{damaged[1]} is no Parquet file, or a part of it is missing", fix="write it again; nothing was sent"
         )
     if isinstance(
         error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.PermissionException)

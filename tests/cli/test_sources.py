@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.cli.kit import AUDIENCE, Command, people
 from tests.conftest import MakeProject
 
@@ -32,17 +30,6 @@ def test_a_missing_file_is_3(batchctl: Command) -> None:
         done = batchctl(*arguments)
         assert done.returncode == 3, done.stdout + done.stderr
         assert "no file matches data/people.parquet" in done.stderr
-    assert len(batchctl.members(AUDIENCE)) == 30
-
-
-@pytest.mark.parametrize("content", [b"", b"PAR1 but no Parquet", b"\x00" * 400])
-def test_an_unreadable_file_is_an_error(batchctl: Command, content: bytes) -> None:
-    batchctl.ok("apply", "--auto-approve")
-    (batchctl.root / "data" / "people.parquet").write_bytes(content)
-    for arguments in (("plan",), ("apply", "--auto-approve"), ("preview", "loyal-ios")):
-        done = batchctl(*arguments)
-        assert done.returncode in (1, 3), done.stdout + done.stderr
-        assert "error" in done.stderr
     assert len(batchctl.members(AUDIENCE)) == 30
 
 

@@ -1,0 +1,154 @@
+"""Files that are broken, missing or cannot be written, and disks that are full: said once, nothing sent, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.kit import AUDIENCE, CRM, Command
+from tests.conftest import MakeProject
+
+YAML = {
+    "an open list": (b"a: [1, 2", "loyal.yaml:"),
+    "no UTF-8": (b"\xff\xfe\x00", "UTF-8"),
+    "a tab": (b"kind: Segment\n\tname: x", "loyal.yaml:2"),
+    "a bare text": (b"just text", "loyal.yaml:1"),
+    "a list": (b"- 1\n- 2\n", "loyal.yaml:1"),
+    "an anchor": (b"a: &x [*x]", "loyal.yaml:1"),
+    "another version of YAML": (b"%YAML 3.0\n---\na: 1", "loyal.yaml:"),
+}
+
+
+@pytest.mark.parametrize("name", YAML)
+def test_broken_yaml_is_3(batchctl: Command, name: str) -> None:
+    content, says = YAML[name]
+    batchctl.ok("apply", "--auto-approve")
+    (batchctl.root / "loyal.yaml").write_bytes(content)
+    done = batchctl("apply", "--auto-approve")
+    assert done.returncode == 3
+    assert says in done.stderr
+    assert batchctl.audiences() == {AUDIENCE, CRM}
+
+
+def parquet(whole: bytes) -> dict[str, bytes]:
+    """Ways for a Parquet file to be broken."""
+    flipped = bytearray(whole)
+    flipped[20:120] = bytes(byte ^ 0x5A for byte in whole[20:120])
+    return {
+        "empty": b"",
+        "half": whole[: len(whole) // 2],
+        "without its end": whole[:-20],
+        "something else": b"PAR1" + bytes(100) + b"PAR1",
+        "damaged": bytes(flipped),
+    }
+
+
+@pytest.mark.parametrize("name", parquet(bytes(200)))
+def test_broken_parquet_is_1_and_removes_nobody(batchctl: Command, name: str) -> None:
+    batchctl.ok("apply", "--auto-approve")
+    source = batchctl.root / "data" / "people.parquet"
+    source.write_bytes(parquet(source.read_bytes())[name])
+    for command in (("plan",), ("apply", "--auto-approve"), ("preview", "loyal-ios")):
+        done = batchctl(*command)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert name == "damaged" or str(source) in done.stderr
+        assert done.stderr.count("error: ") == 1
+    assert len(batchctl.members(AUDIENCE)) == 30
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "says"),
+    [
+        (b"", 1, "not even a header line"),
+        (b"pid,orders,email,ok\n", 4, "a source of catalogue/people is empty"),
+        (b"pid,orders\np1,3\n", 3, "has no column email"),
+        (b"pid,pid,orders,email,ok\np1,p1,3,e,true\n", 1, "repeated column name"),
+        (b"pid,orders,email,ok\np1,3,e@example.com,true\n", 0, "audience Loyal_custom_ids"),
+    ],
+)
+def test_csv(batchctl: Command, content: bytes, code: int, says: str) -> None:
+    specs = batchctl.root / "specs.yaml"
+    specs.write_text(specs.read_text().replace("people.parquet", "people.csv"))
+    (batchctl.root / "data" / "people.csv").write_bytes(content)
+    done = batchctl("apply", "--auto-approve")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert says in done.stdout + done.stderr
+    assert batchctl.audiences() == (set() if code else {AUDIENCE, CRM})
+
+
+def test_a_folder_in_place_of_a_source(batchctl: Command) -> None:
+    source = batchctl.root / "data" / "people.parquet"
+    source.unlink()
+    source.mkdir()
+    done = batchctl("plan")
+    assert (done.returncode, "no file matches" in done.stderr) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("plan", "--out", "{}/file/x.plan"), 1, "could not be saved"),
+        (("plan", "--out", "{}/none/x.plan"), 1, "could not be saved"),
+        (("plan", "--out", "/dev/null"), 1, "no file"),
+        (("plan", "--format", "json={}/none/x.json"), 64, "is not a folder"),
+        (("apply", "--auto-approve", "--format", "json={}/none/x.json"), 64, "is not a folder"),
+        (("plan", "--format", "json=/dev/full"), 1, "/dev/full could not be written"),
+        (("apply", "{}/none.plan"), 1, "none.plan"),
+    ],
+)
+def test_files_that_cannot_be_written(batchctl: Command, arguments: tuple[str, ...], code: int, says: str) -> None:
+    (batchctl.root / "file").write_text("")
+    done = batchctl(*(text.format(batchctl.root) for text in arguments))
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert not batchctl.audiences()
+
+
+def test_the_state_of_another_project(batchctl: Command) -> None:
+    batchctl.ok("apply", "--auto-approve")
+    specs = batchctl.root / "specs.yaml"
+    specs.write_text(specs.read_text().replace("name: shop\n", "name: other\n"))
+    for command in (("plan",), ("apply", "--auto-approve"), ("status",)):
+        done = batchctl(*command)
+        assert done.returncode == 1
+        assert "belongs to project shop, not other" in done.stderr
+    assert batchctl.audiences() == {AUDIENCE, CRM}
+
+
+def test_a_baseline_that_is_cut_off(batchctl: Command, project: MakeProject) -> None:
+    batchctl.ok("apply", "--auto-approve")
+    for file in (batchctl.root / "state" / "targets").rglob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:50])
+    done = batchctl("apply", "--auto-approve")
+    assert done.returncode == 1
+    assert "the state says" in done.stderr
+    assert len(batchctl.members(AUDIENCE)) == 30
+
+
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_a_disk_without_room_for_temporary_files(batchctl: Command, blocks: int) -> None:
+    limited = f'trap "" XFSZ; ulimit -f {blocks}; exec "$0" "$@"'
+    done = batchctl.process("apply", "--auto-approve", wrapped=("bash", "-c", limited))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "emporary" in done.stderr
+    assert not batchctl.audiences()
+
+
+def test_standard_output_that_is_full(batchctl: Command) -> None:
+    done = batchctl.process("plan", wrapped=("bash", "-c", 'exec "$0" "$@" >/dev/full'))
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+
+
+def test_what_nobody_foresaw_is_one_message(batchctl: Command, tmp_path: Path) -> None:
+    """A fault of ours: a library that is broken."""
+    (tmp_path / "sqlglot").mkdir()
+    (tmp_path / "sqlglot" / "__init__.py").write_text("raise ZeroDivisionError('livekeyA1B2C3')")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = batchctl.process("plan", faulty=True, PYTHONPATH=path)
+    assert done.returncode == 1
+    assert "error: a fault of batchctl itself: ZeroDivisionError in reconciler." in done.stderr
+    assert "BATCHCTL_DEBUG" in done.stderr
