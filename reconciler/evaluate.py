@@ -19,6 +19,7 @@ from reconciler.data.source import SourceMissing
 from reconciler.data.staged import Staged
 from reconciler.data.verdict import Rules
 from reconciler.errors import Location, Problem, SpecInvalid
+from reconciler.plan.target_state import on_exit_of
 from reconciler.spec import Catalogue
 from reconciler.state.standing import Standing
 from reconciler.state.state import DataFile
@@ -170,10 +171,8 @@ def _rules(
     course: Course, standing: Standing | None, attributes: Mapping[str, str], sent: frozenset[str], ground: Ground
 ) -> Rules:
     target = course.target if not course.forget else None
-    on_exit: dict[str, str] = dict(standing.known.on_exit) if standing else {}
-    if target is not None:
-        for link in target.links:
-            on_exit.update({a.name: link.action.on_exit for a in link.attributes})
+    known = standing.known if standing else None
+    on_exit = on_exit_of(target, known) if target is not None else (known.on_exit if known else {})
     return Rules(
         profiles=course.key.is_profiles,
         attributes=attributes,

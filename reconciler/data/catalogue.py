@@ -111,6 +111,15 @@ class Opened:
             f"SELECT count(*) FROM {self.rows.view} WHERE {self.key} IS NULL"
         )
 
+    @cached_property
+    def graph_unreadable(self) -> int:
+        """Rows of the identity graph whose person cannot be read. A device without a person is no fault."""
+        if self.graph is None or self.spec.identity_graph is None:
+            return 0
+        key = self.spec.identity_graph.key
+        wrong = f"SELECT count(*) FROM {self.graph.view} WHERE {ident(f'!{key}')}"
+        return self.graph.broken(self.engine) + (self.engine.count(wrong) if key in self.graph.flags else 0)
+
     @property
     def withholds(self) -> bool:
         """Whether anybody can be withheld at all."""

@@ -124,6 +124,7 @@ def _held_keys(request: Request, wanted: people.Desired) -> str | None:
         faulty.append(f"SELECT {key_hash('key')} FROM {wanted.checked} WHERE id IN (SELECT id FROM {wanted.clash})")
     opened = {id(m.opened): m.opened for m in request.links}.values()
     faulty += [f"SELECT {key_hash('key')} FROM {o.doubled}" for o in opened if o.doubles]
+    faulty += [keys for m in request.links if (keys := m.extended_keys)]
     return " UNION ALL ".join(faulty)
 
 

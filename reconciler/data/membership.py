@@ -15,11 +15,14 @@ from functools import cached_property
 from reconciler.address import IdType
 from reconciler.data import checks
 from reconciler.data.catalogue import Opened
-from reconciler.data.sql import DUCK_TYPES, disjunction, ident, key_hash, lit
+from reconciler.data.sql import disjunction, ident, key_hash, lit
 from reconciler.data.sqlguard import Checked, Rejected, check_expression, check_select
 from reconciler.data.transforms import transformed
+from reconciler.data.values import typed
 from reconciler.errors import SourceError
 from reconciler.link import Link, LinkAttribute
+
+DOUBLED = "key on more than one row"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +61,11 @@ class Members:
     def asked(self) -> str:
         """A table of the distinct keys a `query` segment returned."""
         engine, segment = self.opened.engine, self.link.segment
-        columns = [name for name, _ in engine.columns(f"SELECT * FROM (\n{segment.query}\n)")]
+        columns = dict(engine.columns(f"SELECT * FROM (\n{segment.query}\n)"))
         if self.opened.spec.key in columns:
             column = self.opened.spec.key
         elif len(columns) == 1:
-            column = columns[0]
+            (column,) = columns
         else:
             raise SourceError(
                 f"segment {segment.name}: its query does not return {self.opened.spec.key}",
@@ -70,9 +73,9 @@ class Members:
                 fix=f"SELECT {self.opened.spec.key} FROM …",
             )
         name = ident(engine.table("asked"))
-        kind = DUCK_TYPES[str(self.opened.spec.fields[self.opened.spec.key])]
+        key = typed(ident(column), columns[column], str(self.opened.spec.fields[self.opened.spec.key])).value
         engine.run(
-            f"CREATE TEMP TABLE {name} AS SELECT DISTINCT TRY_CAST({ident(column)} AS {kind}) AS key "
+            f"CREATE TEMP TABLE {name} AS SELECT DISTINCT {key} AS key "
             f"FROM (\n{segment.query}\n) WHERE {ident(column)} IS NOT NULL"
         )
         return name
@@ -102,15 +105,18 @@ class Members:
     def rows(self) -> str:
         """The *rows* relation."""
         names = [ident(f"{mark}:{a.name}") for a in self.link.attributes for mark in "ar"]
-        carried = ", ".join(["key", "fault", '"row"', *names])
+        carried = ", ".join(f"base.{name}" for name in ["key", '"row"', *names])
         ids = _ids([f"i{n}" for n in range(len(self.own_fields))], self.link.id_type)
-        parts = [f"SELECT {carried}, {ids} AS id FROM base"] if self.own_fields else []
+        parts = [f"SELECT {carried}, base.fault, {ids} AS id FROM base"] if self.own_fields else []
         if self.graph_fields and self.opened.graph:
             graph = self.opened.spec.identity_graph
             assert graph is not None
             ids = _ids([f"graph.{ident(name)}" for name in self.graph_fields], self.link.id_type)
             joined = f"FROM base JOIN {self.opened.graph.view} AS graph ON graph.{ident(graph.key)} = base.key"
-            parts.append(f"SELECT {carried}, {ids} AS id {joined}")
+            bad = [name for name in self.graph_fields if name in self.opened.graph.flags]
+            whens = [f"WHEN graph.{ident(f'!{n}')} THEN {lit(f'{n}: not a value of type string')}" for n in bad]
+            fault = f"coalesce(base.fault, CASE {' '.join(whens)} END)" if whens else "base.fault"
+            parts.append(f"SELECT {carried}, {fault} AS fault, {ids} AS id {joined}")
         union = " UNION ALL ".join(parts)
         return f"(WITH base AS ({self._base()}) SELECT * FROM ({union}) WHERE id IS NOT NULL OR fault IS NOT NULL)"
 
@@ -123,6 +129,8 @@ class Members:
         ]
         flagged = disjunction(test for test, _ in faults)
         faults.append((f"{alias}.{self.opened.key} IS NULL", f"{self.opened.spec.key}: no key"))
+        if self.opened.doubles:
+            faults.append((f"{alias}.{self.opened.key} IN (SELECT key FROM {self.opened.doubled})", DOUBLED))
         fault = "CASE " + " ".join(f"WHEN {test} THEN {lit(why)}" for test, why in faults) + " END"
         values = [(a, self._value(a)) for a in self.link.attributes]
         picked = [f"{alias}.{self.opened.key} AS key", f"{fault} AS fault", f'{alias}."#row" AS "row"']
@@ -151,18 +159,22 @@ class Members:
         if not only or graph is None or self.opened.graph is None:
             return ""
         smallest = ", ".join(f"min({ident(name)}) AS {ident(name)}" for name in only)
-        grouped = f"SELECT {ident(graph.key)} AS key, {smallest} FROM {self.opened.graph.view} GROUP BY 1"
-        return f" LEFT JOIN ({grouped}) AS extended ON extended.key = {self.engine_table}.{self.opened.key}"
+        smallest += "".join(
+            f", bool_or({ident(f'!{n}')}) AS {ident(f'!{n}')}" for n in only if n in self.opened.graph.flags
+        )
+        grouped = f'SELECT {ident(graph.key)} AS "#key", {smallest} FROM {self.opened.graph.view} GROUP BY 1'
+        return f' LEFT JOIN ({grouped}) AS extended ON extended."#key" = {self.engine_table}.{self.opened.key}'
 
     def _value(self, wanted: LinkAttribute) -> checks.Value:
         fields, graph = self.opened.spec.fields, self.opened.spec.identity_graph
         if wanted.field in fields:
-            column, kind = f"{self.engine_table}.{ident(wanted.field)}", str(fields[wanted.field])
-            flagged = wanted.field in self.opened.rows.flags
-            bad = f"{self.engine_table}.{ident(f'!{wanted.field}')}" if flagged else "FALSE"
+            sheet, alias, kind = self.opened.rows, self.engine_table, str(fields[wanted.field])
         else:
             assert graph is not None
-            column, kind, bad = f"extended.{ident(wanted.field)}", str(graph.fields[wanted.field]), "FALSE"
+            assert self.opened.graph is not None
+            sheet, alias, kind = self.opened.graph, "extended", str(graph.fields[wanted.field])
+        column = f"{alias}.{ident(wanted.field)}"
+        bad = f"{alias}.{ident(f'!{wanted.field}')}" if wanted.field in sheet.flags else "FALSE"
         steps = None
         if wanted.transforms:
             text = column if kind in ("string", "url") else f"CAST({column} AS VARCHAR)"
@@ -170,6 +182,28 @@ class Members:
         key = self.link.target
         limits = checks.limits_of(key.space, profiles=key.is_profiles, tags=wanted.name == "$tags")
         return checks.attribute(column, bad, kind, wanted, limits, steps)
+
+    @property
+    def consent_unread(self) -> str | None:
+        """SQL of (key, row) of people of the segment whose consent cannot be read: they have none, and it is said."""
+        name = self.opened.spec.consent
+        if name is None or name not in self.opened.rows.flags:
+            return None
+        alias = self.engine_table
+        return (
+            f'SELECT {alias}.{self.opened.key} AS key, {alias}."#row" AS "row" FROM {self.opened.rows.view} AS {alias} '
+            f"WHERE {alias}.{ident(f'!{name}')} AND {self.selected}"
+        )
+
+    @property
+    def extended_keys(self) -> str | None:
+        """SQL of key hashes of the segment's people when rows of the identity graph cannot be read: what the graph no
+        longer lists of them may stand on one of those rows."""
+        if not self.graph_fields or not self.opened.graph_unreadable:
+            return None
+        alias = self.engine_table
+        chosen = f"{self.opened.eligible(alias)} AND {self.selected}"
+        return f"SELECT {key_hash(f'{alias}.{self.opened.key}')} FROM {self.opened.rows.view} AS {alias} WHERE {chosen}"
 
     @cached_property
     def withheld(self) -> str | None:
@@ -186,8 +220,11 @@ class Members:
         graph = self.opened.spec.identity_graph
         if self.graph_fields and self.opened.graph and graph:
             ids = _ids([f"graph.{ident(name)}" for name in self.graph_fields], self.link.id_type)
-            joined = f"{rows} JOIN {self.opened.graph.view} AS graph ON graph.{ident(graph.key)} = c.{key}"
-            parts.append(f"SELECT c.{key} AS key, {ids} AS id FROM {joined} WHERE {barred}")
+            keys = f"SELECT c.{key} FROM {rows} WHERE {barred}"
+            if self.opened.suppressed and self.opened.spec.suppress:
+                keys += f" UNION ALL SELECT {ident(self.opened.spec.suppress.key)} FROM {self.opened.suppressed.view}"
+            found = f"{self.opened.graph.view} AS graph WHERE graph.{ident(graph.key)} IN ({keys})"
+            parts.append(f"SELECT graph.{ident(graph.key)} AS key, {ids} AS id FROM {found}")
         return f"(SELECT * FROM ({' UNION ALL '.join(parts)}) WHERE id IS NOT NULL)"
 
     @cached_property

@@ -10,7 +10,7 @@ from reconciler.data import checks
 from reconciler.data.candidates import fold
 from reconciler.data.engine import Engine
 from reconciler.data.membership import Members
-from reconciler.data.sql import ident, key_hash, lit
+from reconciler.data.sql import ident, key_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +29,19 @@ class Desired:
 
 
 def gather(engine: Engine, links: Sequence[Members], candidates: str | None) -> str:
-    """A table of the candidate rows of all links, with the link's number and, per attribute, that a link covers it."""
+    """A table of the candidate rows of all links, with the link's and its mapping's number and, per attribute, that a
+    link covers it."""
     table = ident(engine.table("rows"))
     parts = []
+    mappings = list(dict.fromkeys(members.link.mapping.name for members in links))
     for n, members in enumerate(links):
         covered = "".join(f", TRUE AS {ident(f'c:{a.name}')}" for a in members.link.attributes)
         where = f" WHERE {fold()} IN (SELECT h FROM {candidates})" if candidates else ""
         if candidates:
             where += " OR id IS NULL"
-        parts.append(f"SELECT *, {n} AS link{covered} FROM {members.rows}{where}")
+        parts.append(
+            f"SELECT *, {n} AS link, {mappings.index(members.link.mapping.name)} AS mapping{covered} FROM {members.rows}{where}"
+        )
     engine.run(f"CREATE TEMP TABLE {table} AS {' UNION ALL BY NAME '.join(parts)}")
     return table
 
@@ -52,8 +56,12 @@ def desired(
     id_type: IdType,
     profiles: bool,
 ) -> Desired:
-    """Checks, withholds and merges the rows of a target; `told` is consulted for identifiers that clash by case."""
-    checked = _checked(engine, links, rows, id_type, profiles=profiles)
+    """Checks, withholds and merges the rows of a target; `told` is consulted for identifiers that clash by case.
+
+    Of several people with one identifier the smallest key counts, for each mapping by itself: what different mappings
+    say of one identifier is joined.
+    """
+    checked = _checked(engine, rows, id_type, profiles=profiles)
     withheld = _withheld(engine, links, candidates)
     repeated = ident(engine.table("repeated"))
     engine.run(
@@ -65,17 +73,18 @@ def desired(
     barred = "".join(f" AND id NOT IN (SELECT id FROM {name})" for name in (withheld, clash) if name)
     alone = f"SELECT id, key{_listed(columns)} FROM {checked} WHERE reason IS NULL AND {fold()} NOT IN (SELECT h FROM {repeated}){barred}"
     engine.run(
-        f"CREATE TEMP TABLE {firsts} AS SELECT id, min(key) AS key, count(DISTINCT key) AS people FROM {checked} "
-        f"WHERE reason IS NULL AND {fold()} IN (SELECT h FROM {repeated}){barred} GROUP BY id"
+        f"CREATE TEMP TABLE {firsts} AS SELECT id, mapping, min(key) AS key, count(DISTINCT key) AS people FROM {checked} "
+        f"WHERE reason IS NULL AND {fold()} IN (SELECT h FROM {repeated}){barred} GROUP BY id, mapping"
     )
     largest = "".join(f", max({ident(name)}) AS {ident(name)}" for name in columns)
     merged = (
-        f"SELECT id, key{largest} FROM {checked} JOIN {firsts} USING (id, key) WHERE reason IS NULL GROUP BY id, key"
+        f"SELECT id, min(key) AS key{largest} FROM {checked} JOIN {firsts} USING (id, mapping, key) "
+        "WHERE reason IS NULL GROUP BY id"
     )
     engine.run(
         f"CREATE TEMP TABLE {table} AS SELECT *, {key_hash('key')} AS k FROM ({alone} UNION ALL BY NAME {merged})"
     )
-    shared = engine.count(f"SELECT count(*) FROM {firsts} WHERE people > 1")
+    shared = engine.count(f"SELECT count(DISTINCT id) FROM {firsts} WHERE people > 1")
     return Desired(table=table, checked=checked, clash=clash, withheld=withheld, shared=shared)
 
 
@@ -83,17 +92,11 @@ def _listed(columns: Sequence[str]) -> str:
     return "".join(f", {ident(name)}" for name in columns)
 
 
-def _checked(engine: Engine, links: Sequence[Members], rows: str, id_type: IdType, *, profiles: bool) -> str:
+def _checked(engine: Engine, rows: str, id_type: IdType, *, profiles: bool) -> str:
     table = ident(engine.table("checked"))
     refused = checks.identifier_reason("id", id_type, profiles=profiles)
-    doubled = [
-        f"(link IN ({', '.join(str(n) for n, m in enumerate(links) if m.opened is opened)}) AND key IN (SELECT key FROM {opened.doubled}))"
-        for opened in {id(m.opened): m.opened for m in links}.values()
-        if opened.doubles
-    ]
-    twice = f"WHEN {' OR '.join(doubled)} THEN {lit('key on more than one row')} " if doubled else ""
     engine.run(
-        f"CREATE TEMP TABLE {table} AS SELECT *, CASE WHEN fault IS NOT NULL THEN fault {twice}ELSE {refused} END AS reason FROM {rows}"
+        f"CREATE TEMP TABLE {table} AS SELECT *, CASE WHEN fault IS NOT NULL THEN fault ELSE {refused} END AS reason FROM {rows}"
     )
     return table
 

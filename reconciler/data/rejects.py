@@ -35,10 +35,9 @@ def collect(
 def _parts(links: Sequence[Members], wanted: Desired, decided: str) -> list[str]:
     named = "CASE link " + " ".join(f"WHEN {n} THEN {lit(m.link.address)}" for n, m in enumerate(links)) + " END"
     person = "CAST(key AS VARCHAR) AS key"
-    row_level = "reason = fault OR reason = 'key on more than one row'"
     parts = [
         (
-            f"SELECT {named} AS link, reason, {person}, CASE WHEN {row_level} THEN NULL ELSE id END AS id, row "
+            f"SELECT {named} AS link, reason, {person}, CASE WHEN reason = fault THEN NULL ELSE id END AS id, row "
             f"FROM {wanted.checked} WHERE reason IS NOT NULL"
         )
     ]
@@ -58,8 +57,26 @@ def _parts(links: Sequence[Members], wanted: Desired, decided: str) -> list[str]
             parts.append(
                 f"SELECT {address}, 'key not in the catalogue', {person}, NULL, NULL FROM ({members.unknown_keys})"
             )
+        if members.consent_unread:
+            why = lit(f"{members.opened.spec.consent}: not a value of type boolean, so no consent")
+            parts.append(f"SELECT {address}, {why}, {person}, NULL, row FROM ({members.consent_unread})")
+        if members.graph_fields and members.opened.graph and members.opened.graph_unreadable:
+            parts += [f"SELECT {address}, {why}, NULL, NULL, row FROM {rows}" for why, rows in _graph_faults(members)]
         if members.opened.rows.malformed:
             parts.append(f"SELECT {address}, why, NULL, NULL, row FROM {members.opened.rows.malformed}")
     first = lit(links[0].link.address)
     parts.append(f"SELECT {first}, concat('refused by Batch: ', words), NULL, id, NULL FROM {decided} WHERE refused")
     return parts
+
+
+def _graph_faults(members: Members) -> list[tuple[str, str]]:
+    """(reason, rows) of the identity graph whose person cannot be read, as SQL."""
+    graph, spec = members.opened.graph, members.opened.spec.identity_graph
+    assert graph is not None
+    assert spec is not None
+    found = [("concat('identity graph: ', why)", graph.malformed)] if graph.malformed else []
+    if spec.key in graph.flags:
+        kind = members.opened.spec.fields[members.opened.spec.key]
+        bad = f'(SELECT "#row" AS "row" FROM {graph.view} WHERE {ident(f"!{spec.key}")})'
+        found.append((lit(f"identity graph: {spec.key}: not a value of type {kind}"), bad))
+    return found

@@ -161,9 +161,8 @@ def _inspected(
         return unknown
     lowered = {name.lower() for name in columns}
     named = frozenset(field for field in fields or () if field.lower() in lowered)
-    return Checked(
-        named, tree.find(exp.Star) is not None, any(_is_clock(node) for node in tree.find_all(exp.Func, exp.Column))
-    )
+    stars = [star for star in tree.find_all(exp.Star) if not isinstance(star.parent, exp.Count)]
+    return Checked(named, bool(stars), any(_is_clock(node) for node in tree.find_all(exp.Func, exp.Column)))
 
 
 def _table(node: exp.Table, tables: Collection[str] | None, made: set[str]) -> Rejected | None:
@@ -187,7 +186,7 @@ def _table(node: exp.Table, tables: Collection[str] | None, made: set[str]) -> R
             )
         return None
     known = {table.lower() for table in tables}
-    if node.name.lower() in made or (node.name.lower() in known and not node.db and not node.catalog):
+    if node.name.lower() in made | known and not node.db and not node.catalog:
         return None
     close = get_close_matches(node.name.lower(), sorted(known), n=1)
     fix = f"did you mean {close[0]}?" if close else f"read from {', '.join(sorted(known))}"
@@ -198,6 +197,9 @@ def _table(node: exp.Table, tables: Collection[str] | None, made: set[str]) -> R
 
 def _function(node: exp.Func) -> Rejected | None:
     name = _name(node)
+    if name == "age" and len(node.expressions) == 1:
+        why = "with one date it counts from the machine's own day"
+        return Rejected("age() needs two dates here", why, "write age(current_date, …): now is fixed for the whole run")
     if name in _FORBIDDEN or name.startswith(_FORBIDDEN_PREFIXES) or name in ("glob", "rand"):
         why = (
             "its answer changes from run to run"

@@ -41,7 +41,7 @@ def state_after(course: Course, *, serial: int, now: datetime) -> TargetState:
         owned_since=known.owned_since if known and own else serial + 1,
         prevent_destroy=any(link.spec.lifecycle.prevent_destroy for link in target.links),
         on_destroy=target.links[0].spec.lifecycle.on_destroy,
-        on_exit=_on_exit(target, known),
+        on_exit=on_exit_of(target, known),
         baseline=_baseline(course, target),
         committed=True,
         known_offset=_offset(course),
@@ -90,7 +90,7 @@ def _keys(destination: Destination) -> dict[str, str]:
     return {role: str(reference) for role, reference in keys.items() if reference}
 
 
-def _on_exit(target: Target, known: TargetState | None) -> dict[str, Literal["keep", "unset"]]:
+def on_exit_of(target: Target, known: TargetState | None) -> dict[str, Literal["keep", "unset"]]:
     """Per attribute; one link that unsets is enough. Attributes no link sets any more keep what was recorded."""
     if not target.key.is_profiles:
         return {}
