@@ -7,7 +7,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint schemas snapshots format browser clean
+.PHONY: help demo test stores lint schemas snapshots format browser clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ demo: $(INSTALLED) ## the whole job on real purchases against a local Batch
 
 test: $(INSTALLED) $(LANGUAGE_SERVER) browser lint ## everything CI runs
 	$(BIN)/pytest -n $(WORKERS)
+
+stores: $(INSTALLED) $(LANGUAGE_SERVER) ## kill -9 at every point of an apply whose state is in a bucket
+	BATCHCTL_EVERY_POINT=1 $(BIN)/pytest -n $(WORKERS) tests/stores
 
 lint: $(INSTALLED) ## style, types, generated files, layers
 	$(BIN)/ruff check .
@@ -52,5 +55,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 $(LANGUAGE_SERVER): package.json
 	@if command -v npm >/dev/null; then npm install --no-package-lock --no-audit --no-fund --silent; \
-	else echo "npm is missing: the tests of schemas/ in yaml-language-server are skipped"; fi
+	else echo "npm is missing: the tests of schemas/ in yaml-language-server and of state in Azure are skipped"; fi
 	@mkdir -p $(@D) && touch $@

@@ -92,9 +92,11 @@ class SpecInvalid(BatchctlError):
 
 
 class Locked(BatchctlError):
-    """Another run holds the state."""
+    """Another run holds the state, or may."""
 
     exit_code = ExitCode.LOCKED
+    maybe_processed = False
+    """The request it stopped was tried before, and may have been processed."""
 
 
 class Stale(BatchctlError):

@@ -8,19 +8,16 @@ from datetime import datetime
 from pathlib import Path
 
 from reconciler.address import TargetKey
-from reconciler.state.acks import Ack, AckLog, read_acks
+from reconciler.state.acks import SENDING, Ack
 from reconciler.state.standing import Acked, Standing, merged, stand
 from reconciler.state.state import DataFile, State, TargetState
-from reconciler.state.store import LocalStore, StateReader, slug_of
-
-SENDING = -1
-"""`Ack.batch` of the line that says a request is about to start: without an answer after it, it may be in flight."""
+from reconciler.state.store import StateReader, StateStore, name_of
 
 
 class Books:
     """Holds the newest state of a run; `change` is the only way to write it."""
 
-    def __init__(self, store: LocalStore, state: State) -> None:
+    def __init__(self, store: StateStore, state: State) -> None:
         self.store = store
         self.state = state
         self._mutex = threading.Lock()
@@ -48,19 +45,18 @@ class Books:
 
     def take(self, local: Path, key: TargetKey, stem: str, *, rows: int) -> DataFile:
         """Puts a file beside the target's others, under a name no other version of the state uses."""
-        return self.store.put_file(local, f"targets/{slug_of(key)}/{stem}-{self.state.serial + 1}.parquet", rows=rows)
+        return self.store.put_file(local, name_of(key, stem, self.state, ".parquet"), rows=rows)
 
-    def log(self, key: TargetKey) -> tuple[str, AckLog]:
-        """Name and log for a new intent's acknowledgements."""
-        name = f"targets/{slug_of(key)}/acks-{self.state.serial + 1}.jsonl"
-        return name, AckLog(self.store.locate(name))
+    def log(self, key: TargetKey) -> str:
+        """Name of a new intent's acknowledgement log."""
+        return name_of(key, "acks", self.state, ".jsonl")
 
 
 def acked_of(store: StateReader, known: TargetState) -> Acked:
     """What the acknowledgement log of a target's pending intent says."""
     if known.pending is None or known.pending.acks is None:
         return Acked()
-    return folded(read_acks(store.locate(known.pending.acks)))
+    return folded(store.read_acks(known.pending.acks))
 
 
 def folded(lines: tuple[Ack, ...]) -> Acked:

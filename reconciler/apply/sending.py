@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.apply.books import SENDING
 from reconciler.apply.tools import Progress, Tools
 from reconciler.batch.client import Client, Written
 from reconciler.data.bodies import Bodies
-from reconciler.errors import BatchError, Refused4xx
+from reconciler.errors import BatchError, Locked, Refused4xx
 from reconciler.plan import Change
-from reconciler.state.acks import Ack, AckLog
+from reconciler.state.acks import SENDING, Ack, AckLog
 from reconciler.state.standing import Ranges, subtract
 from reconciler.state.state import Batch
 
@@ -83,7 +82,7 @@ class Sender:
         except Refused4xx as error:
             self._refused(number, batch, start, stop, error)
             return
-        except BatchError as error:
+        except (BatchError, Locked) as error:
             maybe = getattr(error, "maybe_processed", True)
             (self.sent.unknown if maybe else self.sent.failed).append((start, stop))
             raise

@@ -12,7 +12,6 @@ from reconciler.data.bodies import Bodies
 from reconciler.errors import BatchError, Refused4xx
 from reconciler.observed import Observed
 from reconciler.plan import Change, Op
-from reconciler.state.acks import AckLog
 from reconciler.state.standing import Acked, Standing
 from reconciler.state.state import DataFile, Pending, TargetState
 
@@ -92,7 +91,7 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
     if change.file is not None and work.batches:
         local = work.tools.staging / change.file.path
         file = books.take(local, change.target_key, "delta", rows=change.file.rows)
-        name, _ = books.log(change.target_key)
+        name = books.log(change.target_key)
     void = change.void or change.create or any(batch.replace for batch in work.batches)
     kept = before.known.baseline if before else template.baseline
     baseline = template.baseline.model_copy(
@@ -197,7 +196,7 @@ def _send(work: Work, target: TargetState, acked: Acked) -> None:
     work.sent.tokens += list(acked.tokens)
     work.sent.last_at = acked.at
     bodies = Bodies(books.store.path_of(pending.file), item_of(change.target_key, types))
-    with AckLog(books.store.locate(pending.acks)) as log:
+    with books.store.acks(pending.acks) as log:
         sender = Sender(
             change=change,
             tools=work.tools,

@@ -41,6 +41,7 @@ class _Session:
     on_attempt: Callable[[Attempt], None] | None
     clock: Clock | None
     request_timeout: float
+    permit: Callable[[float], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +69,14 @@ def open_clients(
     on_attempt: Callable[[Attempt], None] | None = None,
     clock: Clock | None = None,
     request_timeout: float = REQUEST_TIMEOUT,
+    permit: Callable[[float], None] | None = None,
 ) -> dict[str, Client]:
     """A client per destination, by destination name; `keys` likewise. Nothing is sent yet.
 
     `api_url_override` stands in for every destination's api_url; who may set it is the caller's business. Raises
     ConfigurationError, with every client closed again, when a key is unusable or a URL is not allowed.
     """
-    session = _Session(pacers, cancel, api_url_override, on_attempt, clock, request_timeout)
+    session = _Session(pacers, cancel, api_url_override, on_attempt, clock, request_timeout, permit)
     clients: dict[str, Client] = {}
     try:
         for spec in destinations:
@@ -96,10 +98,11 @@ def client_for_state(
     on_attempt: Callable[[Attempt], None] | None = None,
     clock: Clock | None = None,
     request_timeout: float = REQUEST_TIMEOUT,
+    permit: Callable[[float], None] | None = None,
     retry: RetryPolicy | None = None,
 ) -> Client:
     """A client for a target whose Destination document is gone: state holds all that is needed but the keys."""
-    session = _Session(pacers, cancel, api_url_override, on_attempt, clock, request_timeout)
+    session = _Session(pacers, cancel, api_url_override, on_attempt, clock, request_timeout, permit)
     return _open(
         _Account(
             destination=target.destination,
@@ -149,6 +152,7 @@ def _open(account: _Account, session: _Session) -> Client:
         cancel=session.cancel,
         on_attempt=session.on_attempt,
         request_timeout=session.request_timeout,
+        permit=session.permit,
     )
     if not is_cep:
         return mep.MepClient(transport, application_key=key)

@@ -24,7 +24,7 @@ from reconciler.batch.http import Answer, Broken, Http
 from reconciler.batch.pacing import Bucket
 from reconciler.batch.refusal import refused_text, retry_after
 from reconciler.batch.sanitise import Sanitiser
-from reconciler.errors import BatchctlError, ConfigurationError, ExitCode, Refused4xx
+from reconciler.errors import BatchctlError, ConfigurationError, ExitCode, Locked, Refused4xx
 from reconciler.errors import Unreachable as _Unreachable
 
 REQUEST_TIMEOUT = 30.0
@@ -154,14 +154,16 @@ class Transport:
         cancel: threading.Event | None = None,
         on_attempt: Callable[[Attempt], None] | None = None,
         request_timeout: float = REQUEST_TIMEOUT,
+        permit: Callable[[float], None] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`secrets` maps each key to what is shown in its place."""
+        """`secrets` maps keys to what is shown instead; `permit` raises Locked before a request the lock may end in."""
         self.owner, self.clock = owner, clock or SystemClock()
         self.cancel = cancel or threading.Event()
         self.clean = Sanitiser(secrets)
         self._retry, self._pacer = retry or RetryPolicy(), pacer
         self._on_attempt, self._jitter = on_attempt, jitter
+        self._permit, self._timeout = permit, request_timeout
         self._http = Http(base_url, headers=headers, timeout=request_timeout, destination=owner.destination)
 
     def __enter__(self) -> Self:
@@ -192,6 +194,7 @@ class Transport:
         while True:
             if not pacer.take(request.units, self.cancel) or self.cancel.is_set():
                 raise Cancelled(maybe_processed=tries.maybe)
+            self._permitted(tries)
             begun = self.clock.monotonic()
             outcome = self._http.send(request.method, request.path, request.query, request.body)
             seconds = self.clock.monotonic() - begun
@@ -209,6 +212,14 @@ class Transport:
                 raise Cancelled(maybe_processed=tries.maybe)
             if tries.lost and settled is not None and self._settled(settled):
                 return Reply(202, None, "")
+
+    def _permitted(self, tries: _Tries) -> None:
+        try:
+            if self._permit is not None:
+                self._permit(self._timeout)
+        except Locked as lost:
+            lost.maybe_processed = tries.maybe
+            raise
 
     @staticmethod
     def _settled(settled: Callable[[], bool]) -> bool:

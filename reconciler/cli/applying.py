@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import Session
     from reconciler.plan import Plan
+    from reconciler.state.lock import Permit
     from reconciler.state.state import State
-    from reconciler.state.store import LocalStore
+    from reconciler.state.store import StateStore
 
 
 @click.command("apply")
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Exit 8 when rows were rejected.")
 @click.option("--retry-rejects", is_flag=True, help="Send rows again which Batch refused earlier.")
 @click.option(
-    "--lock-timeout", default=10.0, show_default=True, metavar="SECONDS", help="How long to wait for another run."
+    "--lock-timeout", default=90.0, show_default=True, metavar="SECONDS", help="How long to wait for another run."
 )
 @click.option(
     "--format", "formats", metavar="text|json[=FILE]", multiple=True, help="Form of the report; may be repeated."
@@ -57,13 +58,12 @@ def command(
     if file is not None and (targets or labels):
         raise click.UsageError("a saved plan is applied as it is: --target and -l belong to batchctl plan")
     options = common_of(**shared)
+    from reconciler.cli.opening import writing
     from reconciler.cli.pipeline import Wish
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import chosen, open_session
     from reconciler.cli.signals import cancelled_by_signals, code_of
     from reconciler.data.engine import Engine
-    from reconciler.state.lock import Holder, acquire
-    from reconciler.state.store import LocalStore
 
     session = open_session(options)
     wish = Wish(keys=chosen(session, targets, labels_of(labels)), no_delete=no_delete, retry_rejects=retry_rejects)
@@ -79,12 +79,9 @@ def command(
         ask=file is None and not auto_approve,
         formats=chosen_formats,
     )
-    holder = Holder(
-        text="apply", started=session.now, run=os.environ.get("CI_JOB_URL") or os.environ.get("BUILD_URL") or ""
-    )
     with cancelled_by_signals(cancel) as seen, reporter, Engine(now=session.now) as engine:
-        with acquire(session.state_root, timeout_seconds=lock_timeout, holder=holder):
-            store = LocalStore(session.state_root, project=session.project.name, environment=options.env or "")
+        opened = writing(session, what="apply", timeout=lock_timeout, cancel=cancel, reporter=reporter)
+        with opened as (store, run.permit):
             done = run.saved(store, file) if file is not None else run.fresh(store, engine)
         reporter.close()
         return _finish(run, done, code_of(seen) if seen else None, strict=strict)
@@ -113,15 +110,16 @@ class Run:
         """The state's, once something was written."""
         self.late: BatchctlError | None = None
         """What failed when everything was sent."""
+        self.permit: Permit | None = None
 
-    def fresh(self, store: LocalStore, engine: Any) -> Plan | None:
+    def fresh(self, store: StateStore, engine: Any) -> Plan | None:
         """Plans and applies; None when the person said no."""
         from reconciler.cli.pipeline import connected, plan_with
         from reconciler.cli.runs import keep_rejects
 
         session, cancel, reporter = self.session, self.cancel, self.reporter
         state = store.read()
-        with connected(session, state, self.wish, cancel=cancel, reporter=reporter) as clients:
+        with connected(session, state, self.wish, cancel=cancel, reporter=reporter, permit=self.permit) as clients:
             planned = plan_with(session, store, state, clients, engine, self.wish, cancel=cancel, reporter=reporter)
             reporter.close()
             self._show(planned.plan)
@@ -130,7 +128,7 @@ class Run:
             keep_rejects(session.state_root, planned.rejects, now=session.now, what="apply")
             return self._carry_out(store, state, planned.plan, planned.staging, clients)
 
-    def saved(self, store: LocalStore, file: Path) -> Plan:
+    def saved(self, store: StateStore, file: Path) -> Plan:
         """Applies a saved plan after checking that it still fits, guards included."""
         from reconciler.cli.pipeline import connected
         from reconciler.cli.runs import keep_rejects
@@ -151,7 +149,9 @@ class Run:
                 now=session.now,
                 no_delete=self.wish.no_delete,
             )
-            with connected(session, state, self.wish, cancel=self.cancel, reporter=self.reporter) as clients:
+            with connected(
+                session, state, self.wish, cancel=self.cancel, reporter=self.reporter, permit=self.permit
+            ) as clients:
                 keep_rejects(session.state_root, opened.rejects, now=session.now, what="apply")
                 return self._carry_out(store, state, checked, opened.staging, clients)
 
@@ -181,7 +181,7 @@ class Run:
         return bool(answer.strip() == "yes")
 
     def _carry_out(
-        self, store: LocalStore, state: State | None, plan: Plan, staging: Path, clients: dict[str, Any]
+        self, store: StateStore, state: State | None, plan: Plan, staging: Path, clients: dict[str, Any]
     ) -> Plan:
         from reconciler.apply import Tools, apply
         from reconciler.apply.books import Books

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("audience")
 @common
 @click.option(
-    "--lock-timeout", default=10.0, show_default=True, metavar="SECONDS", help="How long to wait for another run."
+    "--lock-timeout", default=90.0, show_default=True, metavar="SECONDS", help="How long to wait for another run."
 )
 def command(address: str, audience: str, lock_timeout: float, **shared: Any) -> int:
     """Take over AUDIENCE, which exists in Batch, for the segment link ADDRESS. Nothing is changed in Batch.
@@ -31,27 +31,25 @@ def command(address: str, audience: str, lock_timeout: float, **shared: Any) -> 
     Who is in it cannot be read back: the next plan is a full upload.
     """
     options = common_of(**shared)
+    from reconciler.cli.opening import writing
     from reconciler.cli.pipeline import Wish, connected
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import open_session
     from reconciler.cli.signals import cancelled_by_signals
-    from reconciler.state.lock import Holder, acquire
-    from reconciler.state.store import LocalStore, new_state
+    from reconciler.state.store import new_state
 
     session = open_session(options)
     target = _target(session, address, audience)
     environment = options.env or ""
     cancel = threading.Event()
-    holder = Holder(text="import", started=session.now)
     with (
         cancelled_by_signals(cancel),
         Reporter(json_lines=options.log_json) as reporter,
-        acquire(session.state_root, timeout_seconds=lock_timeout, holder=holder),
+        writing(session, what="import", timeout=lock_timeout, cancel=cancel, reporter=reporter) as (store, permit),
     ):
-        store = LocalStore(session.state_root, project=session.project.name, environment=environment)
         state = store.read()
         wish = Wish(keys=frozenset({target.key}))
-        with connected(session, state, wish, cancel=cancel, reporter=reporter) as clients:
+        with connected(session, state, wish, cancel=cancel, reporter=reporter, permit=permit) as clients:
             reporter.stage(f"reading audiences of {target.destination.name}")
             course = _course(session, target, state, clients[target.key.account])
         state = state or new_state(project=session.project.name, environment=environment, tool="")

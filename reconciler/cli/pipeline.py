@@ -25,6 +25,7 @@ from reconciler.plan.make import make_plan
 from reconciler.policy import check
 from reconciler.refresh import refresh
 from reconciler.spec import Destination
+from reconciler.state.lock import Permit
 from reconciler.state.standing import Standing, stand
 from reconciler.state.state import State
 from reconciler.state.store import StateReader, measure
@@ -52,7 +53,13 @@ class Wish:
 
 @contextmanager
 def connected(
-    session: Session, state: State | None, wish: Wish, *, cancel: threading.Event, reporter: Reporter
+    session: Session,
+    state: State | None,
+    wish: Wish,
+    *,
+    cancel: threading.Event,
+    reporter: Reporter,
+    permit: Permit | None = None,
 ) -> Iterator[dict[str, Client]]:
     """Clients by account: of every destination in use, and of accounts only the state remembers."""
     targets = [t for t in session.resolution.targets if wish.keys is None or t.key in wish.keys]
@@ -74,6 +81,7 @@ def connected(
             cancel=cancel,
             api_url_override=session.api_url,
             on_attempt=reporter.attempt,
+            permit=permit,
         )
         clients = {client.account: client for client in opened.values()}
         for client in opened.values():
@@ -83,7 +91,13 @@ def connected(
             if keys is None:
                 continue
             client = client_for_state(
-                known, keys, pacers=pacers, cancel=cancel, api_url_override=session.api_url, on_attempt=reporter.attempt
+                known,
+                keys,
+                pacers=pacers,
+                cancel=cancel,
+                api_url_override=session.api_url,
+                on_attempt=reporter.attempt,
+                permit=permit,
             )
             stack.callback(client.close)
             if client.account == known.account:

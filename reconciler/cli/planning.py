@@ -35,6 +35,7 @@ def command(
     """Show every create, upload and deletion that apply would do. Nothing is changed."""
     chosen_formats = formats_of(formats)
     options = common_of(**shared)
+    from reconciler.cli.opening import reading
     from reconciler.cli.outputs import exit_code_of_plan, write_plan
     from reconciler.cli.pipeline import Wish, connected, plan_with
     from reconciler.cli.progress import Reporter
@@ -43,11 +44,10 @@ def command(
     from reconciler.cli.signals import cancelled_by_signals
     from reconciler.data.engine import Engine
     from reconciler.planfile import save
-    from reconciler.state.store import StateReader
 
     session = open_session(options)
     wish = Wish(keys=chosen(session, targets, labels_of(labels)), no_delete=no_delete, retry_rejects=retry_rejects)
-    reader = StateReader(session.state_root, project=session.project.name, environment=options.env or "")
+    reader = reading(session)
     cancel = threading.Event()
     with (
         cancelled_by_signals(cancel),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -40,13 +41,17 @@ class Session:
     api_url: str | None
 
     @property
+    def state_url(self) -> str:
+        """Where the state of the project and environment lies: a folder below the project, or in an object store."""
+        return self.project.state_url(self.common.env)
+
+    @property
     def state_root(self) -> Path:
-        """The state folder of the project and environment."""
-        url, env = self.project.state.url or STATE, self.common.env
-        if env:
-            own = self.project.environments[env].state.url
-            return self.root / (own or f"{url}/{env}")
-        return self.root / url
+        """The state folder; for an object store the folder of this machine that goes with it."""
+        scheme, found, _ = self.state_url.partition("://")
+        if not found:
+            return self.root / self.state_url
+        return self.root / STATE / f"{scheme}-{hashlib.sha256(self.state_url.encode()).hexdigest()[:12]}"
 
     @property
     def data_roots(self) -> tuple[Path, ...]:

@@ -13,7 +13,7 @@ from reconciler.cli.options import common, common_of
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
-    from reconciler.state.lock import Holder
+    from reconciler.state.holder import Holder
     from reconciler.state.standing import Standing
     from reconciler.state.state import State
 
@@ -29,20 +29,20 @@ WIDEST = 44
 def command(form: str, **shared: Any) -> int:
     """Show per target what Batch has been told, and what is uncertain or under way. Reads the state, never Batch."""
     options = common_of(**shared)
+    from reconciler.cli.opening import reading
     from reconciler.cli.session import open_session
-    from reconciler.state.lock import holder_of
+    from reconciler.state.lock import holder_at
     from reconciler.state.standing import stand
-    from reconciler.state.store import StateReader
 
     session = open_session(options, strict=False)
-    reader = StateReader(session.state_root, project=session.project.name, environment=options.env or "")
+    reader = reading(session)
     state = reader.read()
     from reconciler.apply.books import acked_of
 
     standings = [stand(known, acked_of(reader, known)) for known in state.targets.values()] if state else []
     standings.sort(key=lambda one: (one.known.destination, one.known.key))
     rows = [described(one) for one in standings]
-    holder = holder_of(session.state_root)
+    holder = holder_at(reader.place)
     show = _json if form == "json" else _text
     click.echo(show(session, state, rows, holder), nl=False)
     return 0
@@ -126,7 +126,7 @@ def _text(session: Session, state: State | None, rows: list[dict[str, Any]], hol
 
 def _nothing(session: Session, state: State | None) -> str:
     if state is None:
-        return f"Nothing was ever applied from {session.state_root}. Start with: batchctl plan"
+        return f"Nothing was ever applied from {session.state_url}. Start with: batchctl plan"
     return "Nothing in Batch is ours."
 
 

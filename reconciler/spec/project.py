@@ -12,6 +12,7 @@ from reconciler.spec.common import Document, Fault, Model, Percent, refuse, unsu
 
 VAR_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 ENVIRONMENT_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+SCHEMES = ("s3", "gs", "az")
 VarName = Annotated[str, Field(pattern=VAR_NAME, max_length=63)]
 EnvironmentName = Annotated[str, Field(pattern=ENVIRONMENT_NAME, max_length=63)]
 Engine = Annotated[str, Field(json_schema_extra={"enum": ["duckdb"], "supported_enum": True})]
@@ -25,11 +26,10 @@ class StatePlace(Model):
         default=None,
         min_length=1,
         max_length=1024,
-        description="Folder of the state, relative to the project folder (`-C`). Default `.batchctl`; for an "
-        "environment `<url>/<environment>`. Object stores (`s3://`, `gs://`, `az://`) are not supported in "
-        "this version.",
-        examples=[".batchctl"],
-        json_schema_extra={"pattern": "^(?!s3://|gs://|az://)"},
+        description="Where the state is kept: a folder relative to the project folder (`-C`), or a folder in an object "
+        "store: `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`, with the clouds' usual "
+        "credentials and environment variables. Default `.batchctl`; for an environment `<url>/<environment>`.",
+        examples=[".batchctl", "s3://crm-state/prod"],
     )
     encryption: object = Field(
         default=None,
@@ -40,9 +40,10 @@ class StatePlace(Model):
     @model_validator(mode="after")
     def _supported(self) -> StatePlace:
         found = []
-        if self.url is not None and (scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", self.url)):
+        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", self.url or "")
+        if scheme and scheme[1] not in SCHEMES:
             what = f"state in {scheme[1].lower()}://"
-            found.append(unsupported(("url",), what, "write a folder, e.g. url: .batchctl"))
+            found.append(unsupported(("url",), what, "write a folder, or s3://bucket/folder, gs://… or az://…"))
         if "encryption" in self.model_fields_set:
             found.append(unsupported(("encryption",), "state encryption", "remove the key; state files have mode 0600"))
         refuse(*found)
@@ -158,7 +159,7 @@ class Project(Document):
         return self
 
     def state_url(self, environment: str | None) -> str:
-        """Folder of the state, relative to the project: that of the environment, default ``<url>/<environment>``."""
+        """Where the state lies: what the environment says, default ``<url>/<environment>``."""
         base = self.state.url or ".batchctl"
         if environment is None:
             return base

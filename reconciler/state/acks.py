@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,9 @@ import orjson
 from reconciler.crashpoint import point
 from reconciler.errors import StateError
 from reconciler.state import durable
+
+SENDING = -1
+"""`Ack.batch` of the line that says a request is about to start: without an answer after it, it may be in flight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +41,10 @@ class AckLog:
     A torn last line, left by a crash in the middle of an append, is cut off first: that batch was not acknowledged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, appended: Callable[[], None] | None = None) -> None:
+        """`appended` is called after every line, by the thread that wrote it."""
         self.path = path
+        self._appended = appended
         self._handle: int | None = None
         self._end = 0
         self._mutex = threading.Lock()
@@ -64,6 +70,8 @@ class AckLog:
                 raise
             self._end += len(line)
             point("ack: end")
+        if self._appended is not None:
+            self._appended()
 
     def close(self) -> None:
         """Gives the file back; a later append opens it again."""
@@ -89,13 +97,6 @@ class AckLog:
         return handle
 
 
-def new_log(path: Path) -> AckLog:
-    """The log of a new intent. One that is there already belongs to a version of the state that was gone back from."""
-    with durable.explained(f"start the acknowledgement log {path}"):
-        path.unlink(missing_ok=True)
-    return AckLog(path)
-
-
 def read_acks(path: Path) -> tuple[Ack, ...]:
     """What was acknowledged, oldest first; nothing when there is no log yet.
 
@@ -107,12 +108,22 @@ def read_acks(path: Path) -> tuple[Ack, ...]:
             text = path.read_bytes()
         except FileNotFoundError:
             return ()
+    return decoded(text, where=str(path))
+
+
+def encoded(acks: Iterable[Ack]) -> bytes:
+    """The bytes of a log with these lines."""
+    return b"".join(map(_encode, acks))
+
+
+def decoded(text: bytes, *, where: str) -> tuple[Ack, ...]:
+    """Inverse of `encoded`, less a torn last line."""
     acks = []
     for number, line in enumerate(_whole(text).splitlines(), 1):
         ack = _decode(line)
         if ack is None:
             raise StateError(
-                f"line {number} of the acknowledgement log {path} is damaged",
+                f"line {number} of the acknowledgement log {where} is damaged",
                 fix="restore it from a backup, or delete the log: all rows of that upload are then sent again",
             )
         acks.append(ack)

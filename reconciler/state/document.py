@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from collections.abc import Callable
 
 import orjson
 from pydantic import ValidationError
@@ -19,26 +19,26 @@ def encode(state: State) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def decode(text: bytes, *, path: Path, way_out: str) -> State:
-    """Inverse of `encode`. StateError names `path`, what is wrong with it and the `way_out`."""
+def decode(text: bytes, *, where: str, way_out: Callable[[], str]) -> State:
+    """Inverse of `encode`. StateError names `where`, what is wrong with it and the `way_out`."""
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise StateError(f"the state {path} is truncated or no JSON", why=str(error), fix=way_out) from None
+        raise StateError(f"the state {where} is truncated or no JSON", why=str(error), fix=way_out()) from None
     if not isinstance(document, dict):
-        raise StateError(f"the state {path} is no JSON object", fix=way_out)
+        raise StateError(f"the state {where} is no JSON object", fix=way_out())
     if isinstance(document.get("format"), int) and document["format"] > FORMAT:
         why = f"it has format {document['format']}, this version reads up to {FORMAT}"
-        raise StateError(f"the state {path} was written by a newer batchctl", why=why, fix="upgrade batchctl")
+        raise StateError(f"the state {where} was written by a newer batchctl", why=why, fix="upgrade batchctl")
     if document.pop("checksum", None) != _checksum(document):
         why = "its checksum does not fit its content"
-        raise StateError(f"the state {path} was edited or damaged", why=why, fix=way_out)
+        raise StateError(f"the state {where} was edited or damaged", why=why, fix=way_out())
     try:
         return State.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         why = f"{'.'.join(map(str, first['loc'][:1]))}: {first['msg']}"
-        raise StateError(f"the state {path} is not one batchctl understands", why=why, fix=way_out) from None
+        raise StateError(f"the state {where} is not one batchctl understands", why=why, fix=way_out()) from None
 
 
 def files_of(state: State) -> set[str]:

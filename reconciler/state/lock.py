@@ -6,43 +6,55 @@ import errno
 import fcntl
 import itertools
 import os
-import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import orjson
 
 from reconciler.errors import Locked
-from reconciler.state import durable
+from reconciler.state import durable, lease
+from reconciler.state.holder import Holder, decode_holder, holder_fields
+from reconciler.state.place import Place
 
 FILE = "lock"
 _PAUSE = 0.05
+_PATIENT = 10
+"""Attempts after which whoever waits is told why."""
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """Who holds the lock, for whoever has to wait. Names a process, never a person."""
-
-    text: str
-    """What it does, e.g. ``apply``."""
-    started: datetime
-    run: str = ""
-    """Address of the CI run, when there is one."""
-    pid: int = field(default_factory=os.getpid)
-    host: str = field(default_factory=socket.gethostname)
-
-    def __str__(self) -> str:
-        run = f", {self.run}" if self.run else ""
-        return f"{self.text} (process {self.pid} on {self.host}, since {self.started:%Y-%m-%d %H:%M:%S}{run})"
+Permit = Callable[[float], None]
+"""Asked before each request to Batch how long it may take; raises Locked where the lock would not last."""
 
 
 @contextmanager
-def acquire(root: Path, *, timeout_seconds: float, holder: Holder) -> Iterator[None]:
+def hold(
+    place: Place, *, timeout_seconds: float, holder: Holder, waiting: Callable[[str], None] | None = None
+) -> Iterator[Permit]:
+    """Holds the lock of wherever the state lies; see `acquire`, and `lease` for buckets."""
+    if place.remote:
+        with lease.acquire(place, timeout_seconds=timeout_seconds, holder=holder, waiting=waiting) as held:
+            yield held.require
+    else:
+        with acquire(place.folder, timeout_seconds=timeout_seconds, holder=holder, waiting=waiting):
+            yield _lasts
+
+
+def holder_at(place: Place) -> Holder | None:
+    """Who holds the lock of wherever the state lies; None when nobody does."""
+    return lease.holder_of(place) if place.remote else holder_of(place.folder)
+
+
+def _lasts(seconds: float) -> None:
+    """The operating system's lock lasts as long as the process."""
+
+
+@contextmanager
+def acquire(
+    root: Path, *, timeout_seconds: float, holder: Holder, waiting: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Holds the lock of the state folder `root` for the block; waits at most `timeout_seconds` for another holder.
 
     Raises Locked, which names the holder, or StateError where the folder cannot be written or cannot lock.
@@ -51,9 +63,9 @@ def acquire(root: Path, *, timeout_seconds: float, holder: Holder) -> Iterator[N
         durable.private_folder(root)
         handle = os.open(root / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        _wait(handle, root, timeout_seconds)
+        _wait(handle, root, timeout_seconds, waiting)
         with durable.explained(f"write the lock file {root / FILE}"):
-            _write(handle, orjson.dumps(asdict(holder), option=orjson.OPT_APPEND_NEWLINE))
+            _write(handle, orjson.dumps(holder_fields(holder), option=orjson.OPT_APPEND_NEWLINE))
         try:
             yield
         finally:
@@ -76,7 +88,7 @@ def holder_of(root: Path) -> Holder | None:
         os.close(handle)
 
 
-def _wait(handle: int, root: Path, timeout_seconds: float) -> None:
+def _wait(handle: int, root: Path, timeout_seconds: float, waiting: Callable[[str], None] | None) -> None:
     until = time.monotonic() + timeout_seconds
     with durable.explained(f"lock the state folder {root}"):
         for attempt in itertools.count():
@@ -84,6 +96,8 @@ def _wait(handle: int, root: Path, timeout_seconds: float) -> None:
                 return
             if attempt and time.monotonic() >= until:  # twice at least: somebody may only be asking who holds it
                 break
+            if waiting is not None and attempt == _PATIENT:
+                waiting(f"waiting for {_read(handle) or 'another run'}")
             time.sleep(_PAUSE)
     raise Locked(
         "another run holds the state",
@@ -111,12 +125,6 @@ def _write(handle: int, text: bytes) -> None:
 
 def _read(handle: int) -> Holder | None:
     try:
-        found = orjson.loads(os.pread(handle, 1 << 16, 0))
-        words = {name: _plain(str(found[name])) for name in ("text", "run", "host")}
-        return Holder(**words, pid=int(found["pid"]), started=datetime.fromisoformat(found["started"]))
+        return decode_holder(orjson.loads(os.pread(handle, 1 << 16, 0)))
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _plain(text: str) -> str:
-    return "".join(c for c in text if c.isprintable())[:300]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.state.lock import Holder, acquire
+from reconciler.state.holder import Holder
+from reconciler.state.lock import acquire
 from tests.cli.kit import AUDIENCE, CRM, EVERYBODY, SPECS, Command, people
 from tests.conftest import MakeProject
 

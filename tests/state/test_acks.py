@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import StateError
-from reconciler.state.acks import Ack, AckLog, new_log, read_acks
+from reconciler.state.acks import Ack, AckLog, read_acks
 from tests.state.kit import NOW, python
 
 
@@ -37,12 +37,6 @@ def test_what_is_appended_is_read_in_order(tmp_path: Path) -> None:
         log.append(written[2])
     assert list(read_acks(path)) == written
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_a_new_intent_starts_without_acknowledgements(tmp_path: Path) -> None:
-    AckLog(tmp_path / "acks").append(ack(0))
-    new_log(tmp_path / "acks").append(ack(1))
-    assert list(read_acks(tmp_path / "acks")) == [ack(1)]
 
 
 @given(st.data())

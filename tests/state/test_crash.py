@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.state.acks import AckLog, read_acks
-from reconciler.state.store import LocalStore
+from reconciler.state.store import StateStore
 from tests.state.kit import python, state, target
 from tests.state.test_acks import ack
 
@@ -17,11 +17,11 @@ import sys
 from pathlib import Path
 from reconciler import crashpoint
 from reconciler.state.acks import AckLog
-from reconciler.state.store import LocalStore
+from reconciler.state.store import StateStore
 from tests.state.kit import state, target
 from tests.state.test_acks import ack
 root, local, n, log = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
-store = LocalStore(root)
+store = StateStore(root)
 now = store.read()
 crashpoint.arm(n, log)
 file = store.put_file(local, "targets/a/delta-2.parquet", rows=5)
@@ -35,7 +35,7 @@ POINTS = 16
 def test_killed_at_every_point(tmp_path: Path, n: int) -> None:
     root, local, log = tmp_path / "state", tmp_path / "delta", tmp_path / "points"
     local.write_text("rows")
-    store = LocalStore(root)
+    store = StateStore(root)
     first = store.put_file(local, "targets/a/base.parquet", rows=1)
     before = store.write(store.write(state()).with_target(target(first)))
     AckLog(root / "targets/a/acks").append(ack(0))
@@ -46,7 +46,7 @@ def test_killed_at_every_point(tmp_path: Path, n: int) -> None:
     else:
         assert done.returncode == -signal.SIGKILL, done.stderr
 
-    found = LocalStore(root).read()
+    found = StateStore(root).read()
     assert found is not None
     assert found.serial in (before.serial, before.serial + 1)
     files = [file for owned in found.targets.values() for file in owned.baseline.files]
@@ -54,10 +54,10 @@ def test_killed_at_every_point(tmp_path: Path, n: int) -> None:
     assert all(store.path_of(file, verify=True) for file in files)
     assert [one.batch for one in read_acks(root / "targets/a/acks")] in ([0], [0, 1])
 
-    again = LocalStore(root)
+    again = StateStore(root)
     file = again.put_file(local, "targets/a/delta-2.parquet", rows=5)
     last = again.write(found.with_target(target(file)))
-    assert LocalStore(root).read() == last
+    assert StateStore(root).read() == last
     AckLog(root / "targets/a/acks").append(ack(2))
     assert read_acks(root / "targets/a/acks")[-1] == ack(2)
     again.sweep(last)
@@ -68,10 +68,10 @@ FIRST = """
 import sys
 from pathlib import Path
 from reconciler import crashpoint
-from reconciler.state.store import LocalStore
+from reconciler.state.store import StateStore
 from tests.state.kit import state
 crashpoint.arm(int(sys.argv[2]))
-LocalStore(Path(sys.argv[1])).write(state())
+StateStore(Path(sys.argv[1])).write(state())
 """
 
 
@@ -79,5 +79,5 @@ LocalStore(Path(sys.argv[1])).write(state())
 def test_killed_at_every_point_of_the_very_first_write(tmp_path: Path, n: int) -> None:
     root = tmp_path / "state"
     assert python(FIRST, root, n).returncode == -signal.SIGKILL
-    found = LocalStore(root).read()
-    assert LocalStore(root).write(found or state()).serial == (2 if found else 1)
+    found = StateStore(root).read()
+    assert StateStore(root).write(found or state()).serial == (2 if found else 1)

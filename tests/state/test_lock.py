@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import Locked, StateError
-from reconciler.state.lock import Holder, acquire, holder_of
+from reconciler.state.holder import Holder
+from reconciler.state.lock import acquire, holder_of
 from tests.state.kit import NOW, python
 
 HOLD = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from reconciler.state.lock import Holder, acquire
+from reconciler.state.holder import Holder
+from reconciler.state.lock import acquire
 holder = Holder(text="apply", started=datetime(2026, 11, 3, 12, 30, tzinfo=UTC), run="https://ci.example/7")
 with acquire(Path(sys.argv[1]), timeout_seconds=0, holder=holder):
     print("held", flush=True)
@@ -97,7 +99,8 @@ def test_control_characters_of_a_holder_are_not_shown(tmp_path: Path) -> None:
 NOT_ALLOWED = """
 import os, sys
 from pathlib import Path
-from reconciler.state.lock import Holder, acquire
+from reconciler.state.holder import Holder
+from reconciler.state.lock import acquire
 from tests.state.kit import NOW
 if os.geteuid() == 0:
     os.setuid(65534)

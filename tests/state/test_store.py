@@ -12,15 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.address import Space, TargetKey
-from reconciler.errors import ConfigurationError, StateError
+from reconciler.errors import StateError
 from reconciler.state.state import DataFile, Pending, State
-from reconciler.state.store import LocalStore, StateReader, folder_of, new_state, slug_of
+from reconciler.state.store import StateReader, StateStore, new_state, slug_of
 from tests.state.kit import NOW, python, state, target
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path / "state", project="shop", environment="prod")
+def store(tmp_path: Path) -> StateStore:
+    return StateStore(tmp_path / "state", project="shop", environment="prod")
+
+
+def document(store: StateReader) -> Path:
+    return store.place.folder / "state.json"
 
 
 def staged(folder: Path, text: str = "rows", name: str = "delta.parquet") -> Path:
@@ -29,31 +33,31 @@ def staged(folder: Path, text: str = "rows", name: str = "delta.parquet") -> Pat
     return path
 
 
-def test_nothing_written_is_none(store: LocalStore) -> None:
+def test_nothing_written_is_none(store: StateStore) -> None:
     assert store.read() is None
 
 
-def test_what_is_written_is_read_with_the_next_serial(store: LocalStore) -> None:
+def test_what_is_written_is_read_with_the_next_serial(store: StateStore) -> None:
     before = state().with_target(target())
     written = store.write(before)
     assert written == before.model_copy(update={"serial": 1})
-    assert store.read() == written == StateReader(store.root).read()
+    assert store.read() == written == StateReader(store.place.folder).read()
 
 
-def test_everything_is_private(store: LocalStore, tmp_path: Path) -> None:
+def test_everything_is_private(store: StateStore, tmp_path: Path) -> None:
     first = store.write(state())
     store.write(first)
     store.put_file(staged(tmp_path), "targets/a/d.parquet", rows=1)
-    for path in (store.root, *store.root.rglob("*")):
+    for path in (store.place.folder, *store.place.folder.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_the_last_30_versions_are_kept(store: LocalStore) -> None:
+def test_the_last_30_versions_are_kept(store: StateStore) -> None:
     now = state()
     for _ in range(35):
         now = store.write(now)
     kept = store.previous()
-    assert [path.name for path in kept] == [f"state-{serial}.json" for serial in range(34, 4, -1)]
+    assert list(kept) == [f"previous/state-{serial}.json" for serial in range(34, 4, -1)]
     assert store.read_previous(kept[0]).serial == 34
 
 
@@ -76,35 +80,37 @@ def damaged(text: bytes) -> dict[str, tuple[bytes, str]]:
 
 
 @pytest.mark.parametrize("kind", ["edited", "truncated", "empty", "another kind", "newer"])
-def test_a_damaged_state_is_refused_and_never_overwritten(store: LocalStore, kind: str) -> None:
+def test_a_damaged_state_is_refused_and_never_overwritten(store: StateStore, kind: str) -> None:
     last = store.write(store.write(state()))
-    text, words = damaged(store.file.read_bytes())[kind]
-    store.file.write_bytes(text)
-    for attempt in (store.read, lambda: store.write(last), StateReader(store.root).read):
+    text, words = damaged(document(store).read_bytes())[kind]
+    document(store).write_bytes(text)
+    for attempt in (store.read, lambda: store.write(last), StateReader(store.place.folder).read):
         with pytest.raises(StateError, match=words) as caught:
             attempt()
-        assert kind == "newer" or f"cp {store.root}/previous/state-1.json {store.file}" in str(caught.value)
-    assert store.file.read_bytes() == text
+        assert kind == "newer" or f"cp {store.place.folder}/previous/state-1.json {document(store)}" in str(
+            caught.value
+        )
+    assert document(store).read_bytes() == text
 
 
-def test_the_way_out_works(store: LocalStore) -> None:
+def test_the_way_out_works(store: StateStore) -> None:
     store.write(store.write(state()))
-    store.file.write_text("{}")
-    store.file.write_bytes(store.previous()[0].read_bytes())
+    document(store).write_text("{}")
+    document(store).write_bytes((store.place.folder / store.previous()[0]).read_bytes())
     restored = store.read()
     assert restored is not None
     assert store.write(restored).serial == 2
 
 
-def test_another_layout_of_the_same_content_is_no_edit(store: LocalStore) -> None:
+def test_another_layout_of_the_same_content_is_no_edit(store: StateStore) -> None:
     written = store.write(state().with_target(target()))
-    store.file.write_bytes(orjson.dumps(orjson.loads(store.file.read_bytes())))
+    document(store).write_bytes(orjson.dumps(orjson.loads(document(store).read_bytes())))
     assert store.read() == written
 
 
-def test_a_vanished_state_is_not_a_new_one(store: LocalStore) -> None:
+def test_a_vanished_state_is_not_a_new_one(store: StateStore) -> None:
     store.write(store.write(state()))
-    store.file.unlink()
+    document(store).unlink()
     with pytest.raises(StateError, match=r"is missing, but previous versions"):
         store.read()
 
@@ -112,33 +118,26 @@ def test_a_vanished_state_is_not_a_new_one(store: LocalStore) -> None:
 @pytest.mark.parametrize(
     ("what", "project", "environment"), [("project", "other", "prod"), ("environment", "shop", "")]
 )
-def test_the_state_of_somebody_else_is_refused(store: LocalStore, what: str, project: str, environment: str) -> None:
+def test_the_state_of_somebody_else_is_refused(store: StateStore, what: str, project: str, environment: str) -> None:
     store.write(state())
     with pytest.raises(StateError, match=f"belongs to {what}"):
-        LocalStore(store.root, project=project, environment=environment).read()
+        StateStore(store.place.folder, project=project, environment=environment).read()
 
 
 @pytest.mark.parametrize("change", [{"lineage": "l-2"}, {"serial": 0}, {"serial": 5}, {"project": "x"}])
-def test_only_the_successor_of_what_is_there_is_written(store: LocalStore, change: dict[str, object]) -> None:
+def test_only_the_successor_of_what_is_there_is_written(store: StateStore, change: dict[str, object]) -> None:
     store.write(store.write(state()))
-    before = store.file.read_bytes()
+    before = document(store).read_bytes()
     with pytest.raises(StateError, match="not the one this run started from"):
-        LocalStore(store.root).write(state(2).model_copy(update=change))
-    assert store.file.read_bytes() == before
+        StateStore(store.place.folder).write(state(2).model_copy(update=change))
+    assert document(store).read_bytes() == before
 
 
-def test_a_version_written_behind_our_back_is_noticed(store: LocalStore) -> None:
+def test_a_version_written_behind_our_back_is_noticed(store: StateStore) -> None:
     mine = store.write(state())
-    LocalStore(store.root).write(mine)
+    StateStore(store.place.folder).write(mine)
     with pytest.raises(StateError, match="its serial is 2, this run's is 1"):
         store.write(mine)
-
-
-def test_object_stores_are_refused(tmp_path: Path) -> None:
-    for url in ("s3://crm-state/prod", "gs://b", "az://b"):
-        with pytest.raises(ConfigurationError, match="not supported in this version"):
-            folder_of(url, base=tmp_path)
-    assert folder_of(".batchctl", base=tmp_path) == tmp_path / ".batchctl"
 
 
 def test_lineages_differ() -> None:
@@ -156,7 +155,7 @@ def test_slugs_tell_names_apart_that_differ_by_case() -> None:
 # Files
 
 
-def test_a_file_that_was_put_is_found(store: LocalStore, tmp_path: Path) -> None:
+def test_a_file_that_was_put_is_found(store: StateStore, tmp_path: Path) -> None:
     local = staged(tmp_path)
     file = store.put_file(local, "targets/a/delta-1.parquet", rows=7)
     assert (file.rows, file.bytes, len(file.sha256)) == (7, 4, 64)
@@ -164,9 +163,9 @@ def test_a_file_that_was_put_is_found(store: LocalStore, tmp_path: Path) -> None
     assert store.put_file(local, file.path, rows=7) == file
 
 
-def test_a_file_comes_from_another_disk(store: LocalStore) -> None:
+def test_a_file_comes_from_another_disk(store: StateStore) -> None:
     other = Path("/dev/shm")
-    if not other.is_dir() or other.stat().st_dev == store.root.parent.stat().st_dev:
+    if not other.is_dir() or other.stat().st_dev == store.place.folder.parent.stat().st_dev:
         pytest.skip("there is only one disk")
     local = staged(other, name=f"batchctl-{os.getpid()}")
     try:
@@ -175,7 +174,7 @@ def test_a_file_comes_from_another_disk(store: LocalStore) -> None:
         local.unlink()
 
 
-def test_a_lost_cut_or_changed_file_is_noticed(store: LocalStore, tmp_path: Path) -> None:
+def test_a_lost_cut_or_changed_file_is_noticed(store: StateStore, tmp_path: Path) -> None:
     file = store.put_file(staged(tmp_path), "targets/a/d", rows=1)
     path = store.path_of(file)
     path.write_text("ROWS")
@@ -193,12 +192,12 @@ def test_a_lost_cut_or_changed_file_is_noticed(store: LocalStore, tmp_path: Path
 @pytest.mark.parametrize(
     "name", ["", "state.json", "targets", "/etc/passwd", "targets/../state.json", "targets/a\\b", "x/y"]
 )
-def test_names_stay_below_targets(store: LocalStore, tmp_path: Path, name: str) -> None:
+def test_names_stay_below_targets(store: StateStore, tmp_path: Path, name: str) -> None:
     with pytest.raises(StateError, match="not a name"):
         store.put_file(staged(tmp_path), name, rows=1)
 
 
-def test_a_name_in_use_is_not_given_other_bytes(store: LocalStore, tmp_path: Path) -> None:
+def test_a_name_in_use_is_not_given_other_bytes(store: StateStore, tmp_path: Path) -> None:
     file = store.put_file(staged(tmp_path), "targets/a/d", rows=1)
     store.write(state().with_target(target(file)))
     assert store.put_file(staged(tmp_path), "targets/a/d", rows=1) == file
@@ -207,31 +206,31 @@ def test_a_name_in_use_is_not_given_other_bytes(store: LocalStore, tmp_path: Pat
     assert store.path_of(file, verify=True).read_text() == "rows"
 
 
-def test_sweep_keeps_what_any_version_in_use_names(store: LocalStore, tmp_path: Path) -> None:
+def test_sweep_keeps_what_any_version_in_use_names(store: StateStore, tmp_path: Path) -> None:
     names = ("base", "pending", "uncertain", "refusals", "orphan")
     files = {name: store.put_file(staged(tmp_path, name, name), f"targets/a/{name}", rows=1) for name in names}
     pending = Pending(op="write", plan="p", started=NOW, file=files["pending"], acks="targets/a/acks")
-    (store.root / "targets/a/acks").touch()
-    (store.root / "targets/a/.x.parquet.1.tmp").touch()
-    (store.root / ".state.json.1.tmp").touch()
+    (store.place.folder / "targets/a/acks").touch()
+    (store.place.folder / "targets/a/.x.parquet.1.tmp").touch()
+    (store.place.folder / ".state.json.1.tmp").touch()
     owned = target(files["base"], pending=pending).model_copy(update={"uncertain": (files["uncertain"],)})
     owned = owned.model_copy(update={"baseline": owned.baseline.model_copy(update={"refusals": "targets/a/refusals"})})
     now = store.write(state().with_target(owned))
-    assert store.sweep(now) == ("targets/a/.x.parquet.1.tmp",)  # what this process put may be about to be named
-    assert LocalStore(store.root).sweep(now) == ("targets/a/orphan",)
-    assert not list(store.root.glob(".*"))
+    assert store.sweep(now) == ()  # what this process put may be about to be named
+    assert StateStore(store.place.folder).sweep(now) == ("targets/a/orphan",)
+    assert not list(store.place.folder.glob(".*"))
     for turn in range(6):
         now = store.write(now.model_copy(update={"targets": {}}))
-        assert LocalStore(store.root).sweep(now) == () or turn == 5
-    assert not list((store.root / "targets").rglob("*"))
+        assert StateStore(store.place.folder).sweep(now) == () or turn == 5
+    assert not list((store.place.folder / "targets").rglob("*"))
 
 
-def test_sweep_deletes_nothing_where_a_version_cannot_be_read(store: LocalStore, tmp_path: Path) -> None:
+def test_sweep_deletes_nothing_where_a_version_cannot_be_read(store: StateStore, tmp_path: Path) -> None:
     now = store.write(store.write(state()))
     store.put_file(staged(tmp_path), "targets/a/orphan", rows=1)
-    store.previous()[0].write_text("{")
-    assert LocalStore(store.root).sweep(now) == ()
-    assert (store.root / "targets/a/orphan").exists()
+    (store.place.folder / store.previous()[0]).write_text("{")
+    assert StateStore(store.place.folder).sweep(now) == ()
+    assert (store.place.folder / "targets/a/orphan").exists()
 
 
 # Disks
@@ -240,8 +239,8 @@ def test_sweep_deletes_nothing_where_a_version_cannot_be_read(store: LocalStore,
 NO_ROOM = """
 import resource, signal, sys
 from pathlib import Path
-from reconciler.state.store import LocalStore
-store = LocalStore(Path(sys.argv[1]))
+from reconciler.state.store import StateStore
+store = StateStore(Path(sys.argv[1]))
 state = store.read()
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
@@ -251,8 +250,8 @@ store.write(state)
 NOT_ALLOWED = """
 import os, sys
 from pathlib import Path
-from reconciler.state.store import LocalStore
-store, state = LocalStore(Path(sys.argv[1])), None
+from reconciler.state.store import StateStore
+store, state = StateStore(Path(sys.argv[1])), None
 from tests.state.kit import state
 if os.geteuid() == 0:
     os.setuid(65534)
@@ -260,13 +259,13 @@ store.write(state())
 """
 
 
-def test_a_full_disk_is_one_clear_error_and_loses_nothing(store: LocalStore) -> None:
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(store: StateStore) -> None:
     written = store.write(state().with_target(target()))
-    done = python(NO_ROOM, store.root)
+    done = python(NO_ROOM, store.place.folder)
     assert "StateError: could not write the state" in done.stderr
     assert "free some disk space" in done.stderr
     assert store.read() == written
-    assert not list(store.root.glob(".*"))
+    assert not list(store.place.folder.glob(".*"))
 
 
 def test_a_folder_that_may_not_be_written_is_one_clear_error(tmp_path: Path) -> None:
@@ -282,9 +281,9 @@ def test_a_folder_that_may_not_be_written_is_one_clear_error(tmp_path: Path) -> 
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     with pytest.raises(StateError, match="is a file"):
-        LocalStore(tmp_path / "state").read()
+        StateStore(tmp_path / "state").read()
     with pytest.raises(StateError):
-        LocalStore(tmp_path / "state").write(state())
+        StateStore(tmp_path / "state").write(state())
 
 
 # Laws
@@ -296,7 +295,7 @@ names = st.text(max_size=20)
 def test_any_state_round_trips(
     tmp_path_factory: pytest.TempPathFactory, counts: dict[str, int], files: list[tuple[str, int]]
 ) -> None:
-    store = LocalStore(tmp_path_factory.mktemp("s"))
+    store = StateStore(tmp_path_factory.mktemp("s"))
     owned = target(*(DataFile(path=name, rows=n, bytes=n, sha256=name) for name, n in files))
     written = store.write(state(suppressed=counts).with_target(owned))
     assert store.read() == written
@@ -304,11 +303,11 @@ def test_any_state_round_trips(
 
 @given(st.data())
 def test_no_changed_byte_goes_unnoticed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    store = LocalStore(tmp_path_factory.mktemp("s"))
+    store = StateStore(tmp_path_factory.mktemp("s"))
     written = store.write(state().with_target(target()))
-    text = bytearray(store.file.read_bytes())
+    text = bytearray(document(store).read_bytes())
     text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
-    store.file.write_bytes(text)
+    document(store).write_bytes(text)
     try:
         found: State | None = store.read()
     except StateError:

@@ -1,0 +1,98 @@
+"""Acknowledgement logs of a state: appended to on this machine at once, and sent to a bucket every other second.
+
+What is sent in the middle of a run ends with a mark that more may have happened. Who reads it takes the log of this
+machine instead where that one goes on from what was sent, so that a run killed here loses nothing, and a run killed
+elsewhere loses two seconds: its rows are uncertain, which is always safe, and its last request is waited out.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.errors import StateError
+from reconciler.state import durable
+from reconciler.state.acks import SENDING, Ack, AckLog, decoded, encoded, read_acks
+from reconciler.state.place import Place
+
+EVERY = 2.0
+"""Seconds between two uploads of a log that has grown."""
+
+
+class AckLogs:
+    """The logs of one place. `open` may be called by any thread between `start` and `stop`."""
+
+    def __init__(self, place: Place, *, every: float = EVERY) -> None:
+        self._place, self._every = place, every
+        self._grown: set[str] = set()
+        self._opened: set[str] = set()
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def read(self, name: str) -> tuple[Ack, ...]:
+        """All that is known to be acknowledged, oldest first; a mark that more may have happened counts as a line."""
+        own = read_acks(self._path(name))
+        sent = self._place.read(name) if self._place.remote else None
+        return joined(decoded(sent.data, where=self._place.show(name)), own) if sent else own
+
+    def open(self, name: str) -> AckLog:
+        """The log, ready to go on from what is known; a bucket knows that it was opened when this returns."""
+        path = self._path(name)
+        if not self._place.remote:
+            return AckLog(path)
+        known = tuple(ack for ack in self.read(name) if not _is_mark(ack))
+        if known != read_acks(path):
+            with durable.explained(f"write the acknowledgement log {path}"):
+                durable.private_folder(path.parent)
+                with durable.replacing(path, name="acks") as file:
+                    file.write(encoded(known))
+        self._opened.add(name)
+        self._send(name, finished=False)
+        return AckLog(path, appended=lambda: self._grown.add(name))
+
+    def start(self) -> None:
+        """Logs that grow are sent from now on, by a thread of their own."""
+        if self._place.remote:
+            self._thread = threading.Thread(target=self._run, name="acknowledgements", daemon=True)
+            self._thread.start()
+
+    def stop(self, *, needed: set[str]) -> None:
+        """Sends what `needed` names for the last time. StateError when that fails."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+        for name in sorted(self._opened & needed):
+            self._send(name, finished=True)
+
+    def _run(self) -> None:
+        while not self._over.wait(self._every):
+            for name in tuple(self._grown):
+                self._grown.discard(name)
+                try:
+                    self._send(name, finished=False)
+                except StateError:
+                    self._grown.add(name)
+
+    def _send(self, name: str, *, finished: bool) -> None:
+        """Once `finished` there is no mark: nothing happened since the last line."""
+        lines = read_acks(self._path(name))
+        mark = () if finished else (Ack(batch=SENDING, start=0, stop=0, token=None, at=datetime.now(UTC)),)
+        self._place.put(name, encoded((*lines, *mark)))
+
+    def _path(self, name: str) -> Path:
+        return self._place.folder / name
+
+
+def joined(sent: tuple[Ack, ...], own: tuple[Ack, ...]) -> tuple[Ack, ...]:
+    """What a bucket knows and what this machine knows of one log, as one; the mark stays if it is the newest line."""
+    lines = tuple(ack for ack in sent if not _is_mark(ack))
+    known = own if own[: len(lines)] == lines else lines
+    marks = [ack for ack in sent if _is_mark(ack)]
+    if marks and (not known or marks[-1].at > known[-1].at):
+        return (*known, marks[-1])
+    return known
+
+
+def _is_mark(ack: Ack) -> bool:
+    return ack.batch == SENDING and ack.stop == 0

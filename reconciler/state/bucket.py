@@ -1,0 +1,243 @@
+"""A state in an object store: s3://bucket/folder, gs://bucket/folder, az://container/folder. obstore's only home.
+
+Credentials, endpoints and server-side encryption come from the clouds' usual environment variables, which obstore reads
+itself, so that every object, the lock included, is written under the same headers. Files are copied to a private folder
+of this machine when a plan needs them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from reconciler.crashpoint import point
+from reconciler.errors import ConfigurationError, StateError
+from reconciler.state import durable
+from reconciler.state.place import TARGETS, Folder, Found, Moved
+
+if TYPE_CHECKING:
+    from obstore import PutMode
+    from obstore.store import ObjectStore
+
+ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
+SCHEMES = tuple(ENDPOINTS)
+_RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
+_CLIENT = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
+_HINT = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a web identity, or the machine's role; AWS_REGION",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS, or the machine's service account",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME with a key, a SAS token, a client secret or a managed identity",
+}
+
+
+class Bucket:
+    """The objects below a prefix; `cache` is a private folder that is good for this prefix only."""
+
+    remote = True
+
+    def __init__(self, store: ObjectStore, *, url: str, cache: Path) -> None:
+        self._store, self.url = store, url.rstrip("/")
+        self._cache = Folder(cache)
+        self._scheme = url.partition("://")[0]
+
+    @property
+    def folder(self) -> Path:
+        """The private folder of this machine."""
+        return self._cache.folder
+
+    def show(self, name: str = "") -> str:
+        """The URL."""
+        return f"{self.url}/{name}" if name else self.url
+
+    def read(self, name: str) -> Found | None:
+        """See Place."""
+        import obstore
+
+        with self._explained(f"read {self.show(name)}"):
+            try:
+                answer = obstore.get(self._store, name)
+                data = bytes(answer.bytes())
+            except FileNotFoundError as error:
+                self._bucket_exists(error)
+                return None
+            return Found(data, (answer.meta["e_tag"], answer.meta["version"]), answer.meta["last_modified"])
+
+    def replace(self, name: str, data: bytes, *, before: Found | None, keep: str | None = None) -> Found:
+        """See Place. What `before` says may have been replaced by ourselves: a reply that got lost is looked up."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        if before and keep:
+            self.put(keep, before.data)
+        mode: PutMode = "create" if before is None else _version(before)
+        point(f"{name}: begin")
+        with self._explained(f"write {self.show(name)}"):
+            try:
+                done = obstore.put(self._store, name, data, mode=mode, use_multipart=False)
+            except (AlreadyExistsError, PreconditionError, FileNotFoundError) as error:
+                if isinstance(error, FileNotFoundError):
+                    self._bucket_exists(error)
+                there = self.read(name)
+                if there is None or there.data != data:
+                    raise Moved from None
+                return there
+        point(f"{name}: end")
+        return Found(data, (done["e_tag"], done["version"]), datetime.now(UTC))
+
+    def put(self, name: str, data: bytes) -> None:
+        """See Place."""
+        import obstore
+
+        point("put: begin")
+        with self._explained(f"write {self.show(name)}"):
+            obstore.put(self._store, name, data, use_multipart=False)
+        point("put: end")
+
+    def take(self, local: Path, name: str) -> str:
+        """See Place; a copy stays on this machine, so that it is not fetched again."""
+        import obstore
+
+        digest = self._cache.take(local, name)
+        with self._explained(f"write {self.show(name)}"):
+            obstore.put(self._store, name, local)
+        point("file: uploaded")
+        return digest
+
+    def fetch(self, name: str) -> tuple[Path, bool] | None:
+        """See Place."""
+        import obstore
+
+        there = self._cache.fetch(name)
+        if there is not None:
+            return there
+        path = self._cache.path(name)
+        with self._explained(f"read {self.show(name)}"):
+            try:
+                answer = obstore.get(self._store, name)
+            except FileNotFoundError as error:
+                self._bucket_exists(error)
+                return None
+            with durable.explained(f"keep a copy of {self.show(name)}"):
+                durable.private_folder(path.parent)
+                with durable.replacing(path, name="fetch") as file:
+                    for chunk in answer.stream(min_chunk_size=1 << 20):
+                        file.write(chunk)
+        return path, True
+
+    def discard(self, name: str) -> bool:
+        """See Place."""
+        self._cache.remove(name)
+        return True
+
+    def names(self, prefix: str) -> dict[str, datetime]:
+        """See Place."""
+        import obstore
+
+        with self._explained(f"list {self.show(prefix)}"):
+            pages = obstore.list(self._store, prefix.rstrip("/"))
+            return {meta["path"]: meta["last_modified"] for page in pages for meta in page}
+
+    def remove(self, name: str) -> None:
+        """See Place."""
+        import obstore
+
+        with self._explained(f"remove {self.show(name)}"):
+            try:
+                obstore.delete(self._store, name)
+            except FileNotFoundError:
+                return
+
+    def tidy(self, needed: Callable[[str], bool]) -> None:
+        """See Place."""
+        self._cache.tidy(needed)
+        for name in self._cache.names(TARGETS):
+            if not needed(name):
+                self._cache.remove(name)
+
+    def _bucket_exists(self, error: Exception) -> None:
+        """A bucket that is not there is not an empty one."""
+        if any(word in str(error) for word in _NO_BUCKET):
+            raise StateError(
+                f"the bucket of {self.url} does not exist", fix="create it, or correct the Project's state.url"
+            ) from None
+
+    @contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        """One StateError for whatever the store says; its text may hold keys and is cut down to its codes."""
+        from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+
+        try:
+            yield
+        except (AlreadyExistsError, PreconditionError):
+            raise
+        except (BaseError, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                with durable.explained(doing):
+                    raise
+            self._bucket_exists(error)
+            fix = f"check the network and the credentials ({_HINT[self._scheme]}); what was written before is intact"
+            raise StateError(f"could not {doing}", why=_reason(error), fix=fix) from None
+
+
+def open_bucket(url: str, *, cache: Path, environ: Mapping[str, str]) -> Bucket:
+    """The place a URL names; `environ` only says whether an endpoint on this machine may be spoken to without TLS."""
+    from obstore.exceptions import BaseError
+    from obstore.store import AzureStore, GCSStore, S3Store
+
+    parts = urlsplit(url)
+    prefix = parts.path.strip("/") or None
+    if not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ConfigurationError(
+            f"{parts.scheme}:// needs a bucket and a folder in it, and nothing else",
+            fix=f"write e.g. url: {parts.scheme}://crm-state/prod",
+        )
+    options: dict[str, Any] = {"client_options": dict(_CLIENT), "retry_config": _RETRY}
+    if any(_is_local(environ.get(name, "")) for name in ENDPOINTS[parts.scheme]):
+        options["client_options"]["allow_http"] = True
+    kinds: dict[str, Callable[..., ObjectStore]] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
+    try:
+        store = kinds[parts.scheme](parts.netloc, prefix=prefix, **options)
+    except (BaseError, ValueError) as error:
+        raise ConfigurationError(
+            f"the state {url} cannot be opened", why=_reason(error), fix=f"set {_HINT[parts.scheme]}"
+        ) from None
+    return Bucket(store, url=url, cache=cache)
+
+
+def _is_local(endpoint: str) -> bool:
+    host = urlsplit(endpoint).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _version(found: Found) -> PutMode:
+    tag, version = found.stamp
+    given = {"e_tag": tag, "version": version}
+    mode: Any = {name: value for name, value in given.items() if value is not None}
+    return mode  # type: ignore[no-any-return]
+
+
+def _reason(error: Exception) -> str:
+    """Status and code of what a store answered; never its text, which may hold an address with a signature."""
+    text = str(error)
+    status = re.search(r"status code: (\d{3}[ A-Za-z]*)", text)
+    code = re.search(r"<Code>(\w+)</Code>", text)
+    found = [match[1].strip() for match in (status, code) if match]
+    if found:
+        return ", ".join(found)
+    if "error sending request" in text or "HTTP error" in text:
+        return "no answer from the store"
+    return type(error).__name__

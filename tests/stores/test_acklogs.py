@@ -1,0 +1,79 @@
+"""Acknowledgements survive the machine they were written on, up to the last two seconds; nothing is claimed twice."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from reconciler.state.acklogs import AckLogs, joined
+from reconciler.state.acks import SENDING, Ack
+from tests.state.kit import NOW
+from tests.state.test_acks import ack
+from tests.stores.conftest import Somewhere
+from tests.stores.test_lease import wait_for
+
+NAME = "targets/a/acks-1.jsonl"
+MARK = Ack(batch=SENDING, start=0, stop=0, token=None, at=NOW.replace(hour=20))
+
+
+def test_a_log_is_known_to_be_open_before_its_first_line(bucket: Somewhere) -> None:
+    assert AckLogs(bucket.place()).read(NAME) == ()
+    AckLogs(bucket.place()).open(NAME)
+    (mark,) = AckLogs(bucket.place("two")).read(NAME)
+    assert (mark.batch, mark.start, mark.stop) == (SENDING, 0, 0)
+
+
+def test_lines_reach_the_bucket_while_the_run_goes_on(bucket: Somewhere) -> None:
+    logs = AckLogs(bucket.place(), every=0.02)
+    logs.start()
+    log = logs.open(NAME)
+    log.append(ack(0))
+    elsewhere = AckLogs(bucket.place("two"))
+    wait_for(lambda: elsewhere.read(NAME)[:-1] == (ack(0),))
+    assert elsewhere.read(NAME)[-1].batch == SENDING
+    log.append(ack(1))
+    logs.stop(needed={NAME})
+    assert elsewhere.read(NAME) == (ack(0), ack(1))
+
+
+def test_this_machine_knows_more_than_the_bucket(anywhere: Somewhere) -> None:
+    log = AckLogs(anywhere.place()).open(NAME)
+    log.append(ack(0))
+    log.append(ack(1))
+    assert [one for one in AckLogs(anywhere.place()).read(NAME) if one.batch != SENDING] == [ack(0), ack(1)]
+
+
+def test_a_machine_that_lost_its_disk_goes_on_from_the_bucket(bucket: Somewhere) -> None:
+    logs = AckLogs(bucket.place())
+    logs.open(NAME).append(ack(0))
+    logs.stop(needed={NAME})
+    shutil.rmtree(bucket.place().folder)
+    logs = AckLogs(bucket.place())
+    logs.open(NAME).append(ack(1))
+    logs.stop(needed={NAME})
+    assert AckLogs(bucket.place("two")).read(NAME) == (ack(0), ack(1))
+
+
+def test_a_log_another_machine_went_on_with_is_not_taken_back(bucket: Somewhere) -> None:
+    one = AckLogs(bucket.place())
+    one.open(NAME).append(ack(0))
+    two = AckLogs(bucket.place("two"))
+    two.open(NAME).append(ack(1))
+    two.stop(needed={NAME})
+    assert AckLogs(bucket.place()).read(NAME) == (ack(1),)
+
+
+@pytest.mark.parametrize(
+    ("sent", "own", "known"),
+    [
+        ((), (), ()),
+        ((MARK,), (), (MARK,)),
+        ((ack(0), MARK), (), (ack(0), MARK)),
+        ((ack(0),), (ack(0), ack(1)), (ack(0), ack(1))),
+        ((ack(0), ack(2)), (ack(0), ack(1)), (ack(0), ack(2))),
+        ((ack(0), MARK), (ack(0), ack(1)), (ack(0), ack(1), MARK)),
+    ],
+)
+def test_joining(sent: tuple[Ack, ...], own: tuple[Ack, ...], known: tuple[Ack, ...]) -> None:
+    assert joined(sent, own) == known

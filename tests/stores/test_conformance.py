@@ -1,0 +1,128 @@
+"""What a state is relied on for, the same in every place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import StateError
+from reconciler.state.place import Moved
+from reconciler.state.state import DataFile
+from reconciler.state.store import StateReader, StateStore
+from tests.state.kit import state, target
+from tests.stores.conftest import Somewhere
+
+
+def staged(folder: Path, text: str = "rows", name: str = "delta.parquet") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_nothing_written_is_none(anywhere: Somewhere) -> None:
+    assert StateReader(anywhere.place()).read() is None
+    assert StateReader(anywhere.place()).previous() == ()
+
+
+def test_what_is_written_is_read_from_another_machine(anywhere: Somewhere) -> None:
+    written = StateStore(anywhere.place()).write(state().with_target(target()))
+    assert written.serial == 1
+    assert StateReader(anywhere.place("two"), project="shop", environment="prod").read() == written
+
+
+def test_previous_versions_are_kept_and_the_oldest_go(anywhere: Somewhere) -> None:
+    store, now = StateStore(anywhere.place()), state()
+    for _ in range(33):
+        now = store.write(now)
+    StateStore(anywhere.place()).sweep(now)
+    kept = StateReader(anywhere.place("two")).previous()
+    assert list(kept) == [f"previous/state-{serial}.json" for serial in range(32, 2, -1)]
+    assert StateReader(anywhere.place("two")).read_previous(kept[0]).serial == 32
+
+
+def test_a_name_is_created_once_and_replaced_only_by_who_saw_it(anywhere: Somewhere) -> None:
+    one, two = anywhere.place(), anywhere.place("two")
+    first = one.replace("state.json", b"1", before=None)
+    with pytest.raises(Moved):
+        two.replace("state.json", b"2", before=None)
+    second = two.replace("state.json", b"22", before=two.read("state.json"))
+    with pytest.raises(Moved):
+        one.replace("state.json", b"3", before=first)
+    assert one.replace("state.json", b"4", before=second).data == b"4"
+
+
+def test_two_writers_from_one_version_make_one_version(anywhere: Somewhere) -> None:
+    first = StateStore(anywhere.place()).write(state())
+    one, two = StateStore(anywhere.place()), StateStore(anywhere.place("two"))
+    assert one.read() == two.read() == first
+    assert one.write(first).serial == 2
+    with pytest.raises(StateError, match="not the one this run started from"):
+        two.write(first.with_target(target()))
+
+
+@pytest.mark.parametrize(("what", "project", "environment"), [("project", "x", "prod"), ("environment", "shop", "")])
+def test_the_state_of_somebody_else_is_refused(anywhere: Somewhere, what: str, project: str, environment: str) -> None:
+    StateStore(anywhere.place()).write(state())
+    with pytest.raises(StateError, match=f"belongs to {what}"):
+        StateStore(anywhere.place(), project=project, environment=environment).read()
+
+
+@pytest.mark.parametrize("text", [b"", b'{"format": 1, "lin', b'{"format": 99}', b"[]"])
+def test_a_damaged_state_is_refused_with_the_way_out(anywhere: Somewhere, text: bytes) -> None:
+    store = StateStore(anywhere.place())
+    last = store.write(store.write(state()))
+    anywhere.place().put("state.json", text)
+    for attempt in (StateReader(anywhere.place()).read, lambda: store.write(last)):
+        with pytest.raises(StateError) as caught:
+            attempt()
+        assert b"99" in text or "previous/state-1.json" in str(caught.value)
+    assert anywhere.place().read("state.json").data == text  # type: ignore[union-attr] - it is there
+
+
+def test_a_vanished_state_is_not_a_new_one(anywhere: Somewhere) -> None:
+    store = StateStore(anywhere.place())
+    store.write(store.write(state()))
+    anywhere.place().remove("state.json")
+    with pytest.raises(StateError, match="is missing, but previous versions"):
+        StateReader(anywhere.place()).read()
+
+
+def test_a_file_is_found_by_another_machine_and_checked(anywhere: Somewhere, tmp_path: Path) -> None:
+    store = StateStore(anywhere.place())
+    file = store.put_file(staged(tmp_path), "targets/a/delta-1.parquet", rows=7)
+    assert (file.rows, file.bytes, len(file.sha256)) == (7, 4, 64)
+    elsewhere = StateReader(anywhere.place("two"))
+    assert elsewhere.path_of(file).read_text() == "rows"
+    assert elsewhere.locate(file.path).read_text() == "rows"
+    with pytest.raises(StateError, match="is missing"):
+        elsewhere.path_of(DataFile(path="targets/a/none", rows=1, bytes=1, sha256="0"))
+
+
+def test_a_file_changed_in_a_bucket_is_noticed_where_it_is_fetched(bucket: Somewhere, tmp_path: Path) -> None:
+    file = StateStore(bucket.place()).put_file(staged(tmp_path), "targets/a/d", rows=1)
+    bucket.place().put("targets/a/d", b"ROWS")
+    with pytest.raises(StateError, match="sha256"):
+        StateReader(bucket.place("two")).path_of(file)
+    assert StateReader(bucket.place()).path_of(file).read_text() == "rows"
+
+
+def test_a_damaged_copy_on_this_machine_is_fetched_again(bucket: Somewhere, tmp_path: Path) -> None:
+    reader = StateStore(bucket.place())
+    file = reader.put_file(staged(tmp_path), "targets/a/d", rows=1)
+    for damage in ("row", "ROWS"):
+        copy = reader.path_of(file)
+        copy.unlink()
+        copy.write_text(damage)
+        assert reader.path_of(file, verify=True).read_text() == "rows"
+
+
+def test_sweep_deletes_what_no_version_names(anywhere: Somewhere, tmp_path: Path) -> None:
+    store = StateStore(anywhere.place())
+    kept = store.put_file(staged(tmp_path), "targets/a/kept", rows=1)
+    store.put_file(staged(tmp_path), "targets/a/orphan", rows=1)
+    now = store.write(state().with_target(target(kept)))
+    assert store.sweep(now) == ()
+    assert StateStore(anywhere.place("two")).sweep(now) == ("targets/a/orphan",)
+    assert StateReader(anywhere.place("three")).path_of(kept).read_text() == "rows"
+    assert set(anywhere.place().names("targets/")) == {"targets/a/kept"}

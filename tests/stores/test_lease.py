@@ -1,0 +1,168 @@
+"""The lock of a bucket: one holder, who says who it is, and who stops when it may not be one any more."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import orjson
+import pytest
+
+from reconciler.errors import Locked
+from reconciler.state.holder import Holder
+from reconciler.state.lease import LOCK, Terms, acquire, holder_of, unlock
+from tests.state.kit import NOW
+from tests.stores.conftest import Somewhere
+
+ME = Holder(text="apply", started=NOW, run="https://ci.example/runs/7", pid=4711, host="runner-1")
+SHORT = Terms(lease=0.4, heartbeat=60.0, poll=0.02)
+STILL = Terms(lease=60.0, heartbeat=60.0, poll=0.02)
+
+
+def wait_for(true: object, seconds: float = 20.0) -> None:
+    """Until `true()`; a failure says that it never was."""
+    until = time.monotonic() + seconds
+    while not true():  # type: ignore[operator] - a callable
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_second_run_is_told_who_holds_it(bucket: Somewhere) -> None:
+    assert holder_of(bucket.place()) is None
+    with acquire(bucket.place(), timeout_seconds=0, holder=ME) as lease:
+        assert holder_of(bucket.place("two")) == ME
+        said: list[str] = []
+        with (
+            pytest.raises(Locked, match=r"apply \(process 4711 on runner-1, .*https://ci.example/runs/7") as caught,
+            acquire(bucket.place("two"), timeout_seconds=1, holder=ME, waiting=said.append, terms=STILL),
+        ):
+            pytest.fail("two hold it")
+        assert "--lock-timeout" in caught.value.fix
+        assert "batchctl state unlock" in caught.value.fix
+        assert said
+        lease.require(30.0)
+    assert holder_of(bucket.place("two")) is None
+    with acquire(bucket.place("two"), timeout_seconds=0, holder=ME):
+        pass
+
+
+def test_one_of_many_holds_it(bucket: Somewhere) -> None:
+    inside = threading.Semaphore(1)
+    worked: list[int] = []
+
+    def work(number: int) -> None:
+        with acquire(bucket.place(str(number)), timeout_seconds=30, holder=ME, terms=STILL):
+            assert inside.acquire(blocking=False), "two hold it"
+            worked.append(number)
+            inside.release()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    assert sorted(worked) == list(range(6))
+
+
+def test_an_expired_lease_is_taken_over_and_its_holder_stops(bucket: Somewhere) -> None:
+    with acquire(bucket.place(), timeout_seconds=0, holder=ME, terms=SHORT) as lease:
+        with (
+            acquire(bucket.place("two"), timeout_seconds=20, holder=ME, terms=STILL),
+            pytest.raises(Locked, match="sends nothing more"),
+        ):
+            lease.require(0.0)
+        with pytest.raises(Locked):
+            lease.require(0.0)
+
+
+def test_whoever_lost_it_does_not_free_it(bucket: Somewhere) -> None:
+    other = Holder(text="import", started=NOW)
+    with acquire(bucket.place("two"), timeout_seconds=0, holder=ME, terms=SHORT) as lost:
+        successor = acquire(bucket.place(), timeout_seconds=20, holder=other, terms=STILL)
+        successor.__enter__()
+        lost.renew()
+    assert holder_of(bucket.place()) == other
+    successor.__exit__(None, None, None)
+    assert holder_of(bucket.place()) is None
+
+
+def test_no_request_starts_that_could_outlast_the_lease(s3: Somewhere) -> None:
+    terms = Terms(lease=20.0, heartbeat=60.0)
+    with acquire(s3.place(), timeout_seconds=0, holder=ME, terms=terms) as lease:
+        lease.require(15.0)
+        with pytest.raises(Locked, match="could not be renewed in time"):
+            lease.require(20.5)
+
+
+def test_a_lease_that_runs_short_is_renewed_before_a_request(s3: Somewhere) -> None:
+    terms = Terms(lease=30.0, heartbeat=60.0)
+    with acquire(s3.place(), timeout_seconds=0, holder=ME, terms=terms) as lease:
+        before = beat(s3)
+        wait_for(lambda: lease.require(29.0) or beat(s3) > before)
+
+
+def test_a_heartbeat_keeps_it(bucket: Somewhere) -> None:
+    with acquire(bucket.place(), timeout_seconds=0, holder=ME, terms=Terms(heartbeat=0.02)) as lease:
+        wait_for(lambda: beat(bucket) > 3)
+        lease.require(30.0)
+
+
+def test_unlock_frees_it_and_names_the_holder(bucket: Somewhere) -> None:
+    assert unlock(bucket.place()) is None
+    with acquire(bucket.place(), timeout_seconds=0, holder=ME, terms=STILL) as lease:
+        assert unlock(bucket.place("two")) == ME
+        assert unlock(bucket.place("two")) is None
+        lease.renew()
+        with pytest.raises(Locked, match="somebody freed it"):
+            lease.require(1.0)
+
+
+def test_a_lock_that_cannot_be_read_is_held_by_somebody(s3: Somewhere) -> None:
+    s3.place().put(LOCK, b"{")
+    with (
+        pytest.raises(Locked, match="has not said who it is"),
+        acquire(s3.place(), timeout_seconds=0.1, holder=ME, terms=STILL),
+    ):
+        pytest.fail("it is held")
+
+
+PAUSED = """
+import os, sys
+from pathlib import Path
+from reconciler.errors import Locked
+from reconciler.state.bucket import open_bucket
+from reconciler.state.lease import Terms, acquire
+from tests.stores.test_lease import ME
+place = open_bucket(sys.argv[1], cache=Path(sys.argv[2]), environ=os.environ)
+with acquire(place, timeout_seconds=0, holder=ME, terms=Terms(lease=1.0, heartbeat=0.2)) as lease:
+    print("held", flush=True)
+    sys.stdin.readline()
+    try:
+        lease.require(0.1)
+        print("sent", flush=True)
+    except Locked as error:
+        print(error.why, flush=True)
+"""
+
+
+def test_a_process_paused_longer_than_its_lease_sends_nothing_more(s3: Somewhere, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PAUSED, s3.url, str(tmp_path / "paused")]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        process.send_signal(signal.SIGSTOP)
+        with acquire(s3.place(), timeout_seconds=30, holder=ME, terms=Terms(lease=1.0, poll=0.05)):
+            process.stdin.write("\n")
+            process.send_signal(signal.SIGCONT)
+            assert "ran out" in process.communicate(timeout=30)[0]
+
+
+def beat(where: Somewhere) -> int:
+    """Heartbeats so far."""
+    found = where.place("watching").read(LOCK)
+    assert found is not None
+    return int(orjson.loads(found.data)["beat"])
