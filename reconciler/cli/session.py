@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,41 +73,60 @@ class Session:
         return problems
 
 
-def open_session(common: Common, *, today: datetime | None = None, strict: bool = True) -> Session:
-    """Loads and resolves; raises SpecInvalid with every problem when `strict`."""
-    now = today or instant()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Specs:
+    """What the folder says, whether it is valid or not."""
+
+    loaded: Loaded
+    resolution: Resolution
+    keys: dict[str, Keys] = field(repr=False)
+    missing: dict[str, ConfigurationError]
+    allowed: tuple[str, ...]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All of them."""
+        return (*self.loaded.problems, *self.resolution.problems)
+
+
+def read_specs(common: Common, *, today: date) -> Specs:
+    """Loads and resolves as much as can be read."""
     allowed = tuple(part.strip() for part in os.environ.get("BATCHCTL_ALLOWED_HOSTS", "").split(",") if part.strip())
     env_allow = os.environ.get("BATCHCTL_ENV_ALLOW")
     root = common.folder
     loaded = load(root, environment=common.env, variables=common.variables, allowed_hosts=allowed, env_allow=env_allow)
-    if loaded.project is None:
-        raise SpecInvalid(loaded.problems)
     destinations = [spec for spec in loaded.specs.values() if isinstance(spec, Destination)]
     keys, missing = _keys(destinations, root, env_allow)
     accounts = {spec.name: _account(spec, keys) for spec in destinations}
     resolution = resolve(
         loaded.specs,
-        project=loaded.project,
-        environment=common.env,
+        prefix=loaded.project.prefix(common.env) if loaded.project is not None else "",
         accounts=accounts,
-        today=now.date(),
+        today=today,
         where=loaded.where,
         excerpt=loaded.excerpt,
         unread=loaded.unread,
     )
-    problems = (*loaded.problems, *resolution.problems)
-    if strict and any(problem.severity == "error" for problem in problems):
+    return Specs(loaded=loaded, resolution=resolution, keys=keys, missing=missing, allowed=allowed)
+
+
+def open_session(common: Common, *, today: datetime | None = None, strict: bool = True) -> Session:
+    """Loads and resolves; raises SpecInvalid with every problem when `strict`, and always without a project."""
+    now = today or instant()
+    specs = read_specs(common, today=now.date())
+    project, problems = specs.loaded.project, specs.problems
+    if project is None or (strict and any(problem.severity == "error" for problem in problems)):
         raise SpecInvalid(problems)
     return Session(
         common=common,
-        root=root,
-        loaded=loaded,
-        project=loaded.project,
-        resolution=resolution,
-        keys=keys,
-        missing=missing,
+        root=common.folder,
+        loaded=specs.loaded,
+        project=project,
+        resolution=specs.resolution,
+        keys=specs.keys,
+        missing=specs.missing,
         now=now,
-        api_url=_api_url(allowed),
+        api_url=_api_url(specs.allowed),
     )
 
 

@@ -85,7 +85,10 @@ def check_moves(links: Sequence[SegmentLink], known: Collection[str], report: Re
         if link.moved_from is None:
             continue
         at, address = (address_of(link), "moved_from"), address_of(link)
-        if link.moved_from in known:
+        if link.moved_from == address:
+            fix = "remove moved_from, or write the former name"
+            report.error("moved-from", at, "moved_from names the link itself", fix)
+        elif link.moved_from in known:
             report.error(
                 "moved-from", at, f"{link.moved_from} still exists", "remove moved_from, or the other document"
             )

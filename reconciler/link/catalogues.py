@@ -37,5 +37,5 @@ def _check(catalogue: Catalogue, path: tuple[str, ...], field: str, types: tuple
         fix = near_field(field, list(catalogue.fields))
         report.error("unknown-field", at, f"{field} is not one of the catalogue's fields", fix)
     elif found not in types:
-        what = f"{path[0]} must be a field of type {' or '.join(types)}, {field} is {found}"
+        what = f"{'.'.join(path)} must be a field of type {' or '.join(types)}, {field} is {found}"
         report.error("field-type", at, what, f"name another field, or declare {field}: {types[0]}")

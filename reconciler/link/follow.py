@@ -39,7 +39,9 @@ class Follower:
         return [spec for _, spec in sorted(self.specs.items()) if isinstance(spec, kind)]
 
     def warn_unused(self) -> None:
-        """Objects nothing uses; links and the project are used by being there."""
+        """Objects nothing uses; links and the project are used by being there. Unread documents may use anything."""
+        if self.unread:
+            return
         for address in sorted(self.specs):
             kind = address.partition("/")[0]
             if kind in _USERS and address not in self.used:

@@ -14,14 +14,13 @@ from reconciler.link.follow import Follower
 from reconciler.link.names import audience_name, is_valid
 from reconciler.link.report import Excerpt, Report, Where
 from reconciler.link.values import Link, LinkAttribute, Resolution, Target
-from reconciler.spec import Action, Catalogue, Destination, Project, Segment, SegmentLink, Spec, address_of
+from reconciler.spec import Action, Catalogue, Destination, Segment, SegmentLink, Spec, address_of
 
 
 def resolve(
     specs: Mapping[str, Spec],
     *,
-    project: Project,
-    environment: str | None = None,
+    prefix: str = "",
     accounts: Mapping[str, str],
     where: Where = lambda *_: None,
     excerpt: Excerpt = lambda *_: "",
@@ -30,8 +29,9 @@ def resolve(
 ) -> Resolution:
     """Links and targets of the specs, and what is wrong between them.
 
-    `specs` by address; `accounts` destination name → 8 hex digits; `where` and `excerpt` take an address and a path;
-    without `today` no `allow` is expired; references to `unread` addresses are not dangling.
+    `specs` by address; `prefix` goes in front of every audience name; `accounts` destination name → 8 hex digits;
+    `where` and `excerpt` take an address and a path; without `today` no `allow` is expired; references to `unread`
+    addresses are not dangling.
     """
     report = Report(where, excerpt)
     follower = Follower(specs, unread, report)
@@ -40,7 +40,6 @@ def resolve(
     for segment in follower.all(Segment):
         follower.find(Catalogue, segment.catalogue, (address_of(segment), "catalogue"))
     wired = {action.name: wire(action, follower) for action in follower.all(Action)}
-    prefix = project.prefix(environment)
     found = [_link(spec, wired, follower, accounts, prefix, today) for spec in follower.all(SegmentLink)]
     links = tuple(link for link in found if link is not None)
     across.check_names(links, report)
@@ -68,7 +67,7 @@ def _link(
     if segment is None or ready is None:
         return None
     wiring = ready.wiring
-    if not _fits(spec, segment, ready, report):
+    if not _fits(spec, segment, ready, follower):
         return None
     account = accounts[wiring.destination.name]
     name = "" if wiring.route.profiles else audience_name(spec, segment, wiring.route.id_type, prefix=prefix)
@@ -91,11 +90,11 @@ def _link(
     )
 
 
-def _fits(spec: SegmentLink, segment: Segment, ready: Wired, report: Report) -> bool:
+def _fits(spec: SegmentLink, segment: Segment, ready: Wired, follower: Follower) -> bool:
     """Whether segment and action speak of the same people, and the audience block of an audience."""
-    wiring, address = ready.wiring, address_of(spec)
+    wiring, address, report, specs = ready.wiring, address_of(spec), follower.report, follower.specs
     fits = True
-    if segment.catalogue != wiring.mapping.catalogue:
+    if segment.catalogue != wiring.mapping.catalogue and f"catalogue/{segment.catalogue}" in specs:
         one, two = f"catalogue/{segment.catalogue}", f"catalogue/{wiring.mapping.catalogue}"
         what = f"{address_of(segment)} is about {one}, {address_of(wiring.mapping)} about {two}"
         report.error("catalogue-mismatch", (address, "segment"), what, "link a segment and an action of one catalogue")

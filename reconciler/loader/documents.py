@@ -81,6 +81,7 @@ def read_documents(file: SourceFile) -> Pages:
         pages.unread |= addresses_in(file.text)
     if not composed and not syntax and not file.text.strip():
         pages.problems.append(_plain(file, Location(file.path), "empty-document", "the file is empty", "remove it"))
+        pages.unread.add("")
     for index, document in enumerate(composed):
         reader = Reader()
         mark = cast(Mark, document.root.start_mark)
@@ -96,6 +97,7 @@ def read_documents(file: SourceFile) -> Pages:
             what = f"a document must be a mapping of key: value{', this is a list' if isinstance(values, list) else ''}"
             fix = "write apiVersion, kind and name; separate objects with ---"
             pages.problems.append(_plain(file, _location(file, mark), "document-form", what, fix))
+            pages.unread.add("")
     return pages
 
 

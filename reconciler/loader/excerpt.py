@@ -19,13 +19,18 @@ def excerpt(text: str, place: Location, *, keys_only: bool) -> str:
     line, column = lines[place.line - 1].rstrip("\r"), place.column
     if keys_only:
         key = _KEY.match(line)
-        if key is None:
+        if key is None or may_be_a_key(key["key"]):
             return ""
         line, column = f"{key[0]} …", min(column, key.end("key") + 2)
     start = max(0, column - WIDTH // 2) if len(line) > WIDTH else 0
     shown = line[start : start + WIDTH]
     head = f"{place.line} | "
     return f"{head}{shown}\n{' ' * (len(head) - 2)}| {' ' * max(0, column - 1 - start)}^"
+
+
+def may_be_a_key(word: str) -> bool:
+    """Whether a word, a field name perhaps, could itself be a key to Batch that was written in the wrong place."""
+    return len(word) > 32 or (len(word) >= 12 and any(char.isdigit() for char in word))
 
 
 def may_hold_keys(text: str) -> bool:

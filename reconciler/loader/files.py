@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from reconciler.errors import Location, Problem
 
 MAX_BYTES = 1 << 20
 SUFFIXES = (".yaml", ".yml")
+_CONTROL = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
@@ -36,36 +38,53 @@ def find(root: Path) -> list[str]:
     return sorted(found)
 
 
-def read(root: Path, path: str) -> SourceFile | Problem:
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file whose bytes are wrong: why, and its text as far as it can be guessed."""
+
+    problem: Problem
+    guess: str = ""
+
+
+def read(root: Path, path: str) -> SourceFile | Unread:
     """The file's text, or what is wrong with its bytes."""
     try:
         data = _bytes(root / path)
     except OSError as error:
-        return _wrong(path, "unreadable-file", "the file cannot be read", error.strerror or "", "check its permissions")
+        why, fix = error.strerror or "", "check its permissions"
+        return Unread(_wrong(path, "unreadable-file", "the file cannot be read", why, fix))
+    found = _of_bytes(path, data)
+    if isinstance(found, Problem):
+        return Unread(found, data.decode("latin-1").replace("\x00", ""))
+    return _characters(path, found) or SourceFile(path, found, "${" in found)
+
+
+def _of_bytes(path: str, data: bytes) -> str | Problem:
     if len(data) > MAX_BYTES:
         return _wrong(path, "file-size", "the file is larger than 1 MiB", "", "split it; every *.yaml below -C is read")
     if data.startswith(_BOMS):
-        return _wrong(
-            path, "byte-order-mark", "the file starts with a byte order mark", "", "save it as UTF-8 without BOM", 1
-        )
+        what, fix = "the file starts with a byte order mark", "save it as UTF-8 without BOM"
+        return _wrong(path, "byte-order-mark", what, "", fix, 1)
     try:
-        text = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return _wrong(path, "not-utf-8", "the file is not UTF-8", "", "save it as UTF-8", line)
-    return _characters(path, text)
+        line, before = data.count(b"\n", 0, error.start) + 1, data[data.rfind(b"\n", 0, error.start) + 1 : error.start]
+        column = len(before.decode("utf-8")) + 1
+        why = f"the byte 0x{data[error.start]:02x} here belongs to another encoding"
+        return _wrong(path, "not-utf-8", "the file is not UTF-8", why, "save it as UTF-8", line, column)
 
 
-def _characters(path: str, text: str) -> SourceFile | Problem:
-    for char, rule, what, fix in (
-        ("\t", "tab", "tab character", 'indent with spaces; write a tab inside a text as "\\t"'),
-        ("\x00", "nul", "NUL character", "remove it; specs are text files"),
-    ):
-        at = text.find(char)
-        if at >= 0:
-            line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
-            return _wrong(path, rule, what, "", fix, line, column)
-    return SourceFile(path, text, "${" in text)
+def _characters(path: str, text: str) -> Unread | None:
+    found = _CONTROL.search(text)
+    if found is None:
+        return None
+    at = found.start()
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    if found[0] == "\t":
+        why, fix = "YAML's readers disagree about tabs", 'indent with spaces; write a tab inside a text as "\\t"'
+        return Unread(_wrong(path, "tab", "tab character", why, fix, line, column), text)
+    what, fix = f"control character U+{ord(found[0]):04X}", "remove it; specs are text files"
+    return Unread(_wrong(path, "control-character", what, "", fix, line, column), text)
 
 
 def _bytes(path: Path) -> bytes:

@@ -14,6 +14,7 @@ from reconciler.errors import Problem
 from reconciler.loader.documents import Raw
 from reconciler.loader.hosts import check_api_url
 from reconciler.loader.secrets import check_env_name, check_file
+from reconciler.loader.shape import example_at
 from reconciler.loader.tree import KEY, Path
 from reconciler.loader.variables import KEY_FIELDS, Interpolation
 from reconciler.loader.words import Wrong, near, translate
@@ -35,7 +36,7 @@ def judge(raw: Raw, rules: Rules) -> tuple[Spec | None, list[Problem]]:
     """The spec when nothing is wrong with it, else None; and all problems of the document."""
     raw = _keys_stay_hidden(raw)
     found = [_problem(raw, wrong) for wrong in _head(raw)]
-    if found:
+    if found or raw.kind not in MODELS:
         return None, [*raw.flaw_problems(), *found]
     wrongs: list[Wrong] = []
     reading = Interpolation(rules.variables, lambda *wrong: wrongs.append(Wrong(*wrong)), raw.kind)
@@ -53,13 +54,23 @@ def judge(raw: Raw, rules: Rules) -> tuple[Spec | None, list[Problem]]:
 
 
 def _keys_stay_hidden(raw: Raw) -> Raw:
-    """A literal key that YAML reads as a number is a literal key first of all: its model says so."""
+    """A literal key that YAML reads as a number is a literal key first of all: its model says so, in its own words.
+
+    A key field without a value is told as that, and not as a missing one.
+    """
     if raw.kind != "Destination":
         return raw
-    told = [
-        flaw for flaw in raw.flaws if flaw.path[:1] not in [(name,) for name in KEY_FIELDS] or flaw.rule == "no-value"
-    ]
-    return replace(raw, flaws=tuple(told))
+    told, values = [], dict(raw.values)
+    for flaw in raw.flaws:
+        name = str(flaw.path[0]) if flaw.path else ""
+        if name not in KEY_FIELDS or flaw.path[-1] == KEY:
+            told.append(flaw)
+        elif flaw.rule == "no-value":
+            told.append(replace(flaw, fix="write ${env:NAME} or ${file:PATH}"))
+            values[name] = "${env:NAME}"
+        else:
+            values[name] = ""
+    return replace(raw, flaws=tuple(told), values=values)
 
 
 def _follows(wrong: Wrong, blind: list[Path]) -> bool:
@@ -100,15 +111,17 @@ def _beyond(spec: Document, rules: Rules) -> Iterator[Wrong]:
         fix = "write an IANA name, e.g. Europe/Paris"
         yield Wrong(("refresh", "timezone"), "time-zone", f"there is no time zone {spec.refresh.timezone}", fix)
     elif isinstance(spec, Segment) and not (spec.where or spec.query or "").strip():
-        yield Wrong(
-            ("where",) if spec.where is not None else ("query",), "segment-form", "the SQL is empty", "write it"
+        name, fix = (
+            ("where", "write a condition") if spec.where is not None else ("query", "write one SELECT of the key")
         )
+        yield Wrong((name,), "wrong-size", f"{name} is empty", f"{fix}, e.g. {example_at(Segment, (name,))}")
 
 
 def _destination(spec: Destination, rules: Rules) -> Iterator[Wrong]:
     wrong = check_api_url(spec.api_url, rules.allowed_hosts) if spec.api_url is not None else None
     if wrong is not None:
-        fix = "remove api_url, or list the host in the environment variable BATCHCTL_ALLOWED_HOSTS"
+        listed = ", or list the host in the environment variable BATCHCTL_ALLOWED_HOSTS"
+        fix = f"remove api_url{listed if wrong.startswith('the host') else '; the default is https://api.batch.com'}"
         yield Wrong(("api_url",), "api-url", "this host may not be used", fix, wrong)
     for name in ("rest_api_key", "live_api_key", "project_key"):
         ref = getattr(spec, name)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from reconciler.errors import Location, Problem, SpecInvalid
 from reconciler.loader import files
-from reconciler.loader.documents import Raw, forget_nodes, read_documents
+from reconciler.loader.documents import Raw, addresses_in, forget_nodes, read_documents
 from reconciler.loader.files import SourceFile
 from reconciler.loader.judge import Rules, judge
 from reconciler.loader.tree import Value
+from reconciler.loader.words import slug
 from reconciler.spec import MODELS, Project, Spec, address_of, kebab
 
 
@@ -100,7 +101,8 @@ class _Loading:
                 self.problems += pages.problems
                 self.unread |= pages.unread
             else:
-                self.problems.append(file)
+                self.problems.append(file.problem)
+                self.unread |= addresses_in(file.guess)
 
     def drop_state_folder(self) -> None:
         """A local state folder inside the project holds no specs, whatever its files are called."""
@@ -127,6 +129,8 @@ class _Loading:
     def _add(self, spec: Spec, raw: Raw) -> None:
         address = address_of(spec)
         first = self.specs.get(address)
+        if first is not None and raw.kind == "Project":
+            return  # a second project is told as that
         if first is None:
             self.specs[address] = (spec, raw)
             return
@@ -140,7 +144,7 @@ class _Loading:
             self.problems.append(raw.problem(("kind",), "one-project", what, "keep exactly one Project below -C", why))
         if not projects and not any(address.startswith("project/") for address in self.unread):
             what = "no Project below this folder" if self.raws or self.problems else "no specs below this folder"
-            fix = "check -C, or add a document with kind: Project (batchctl init writes one)"
+            fix = "check -C, or add a document: apiVersion: batchctl/v1, kind: Project, name: my-project"
             self.problems.append(Problem(where=Location("."), what=what, fix=fix, rule="one-project"))
         elif len(projects) == 1 and self.environment is not None:
             self._environment(projects[0], self.environment)
@@ -155,7 +159,7 @@ class _Loading:
                 if near
                 else f"use one of {', '.join(names)}"
                 if names
-                else "leave --env out"
+                else f"leave --env out, or add environments: {{{name}: {{…}}}} to the project"
             )
             self.problems.append(
                 raw.problem(("environments",), "unknown-environment", f"there is no environment {name}", fix)
@@ -194,8 +198,11 @@ def _digest(specs: Mapping[str, Spec], environment: str | None) -> str:
 
 
 def _claimed(raw: Raw) -> set[str]:
+    """Addresses that a refused document was probably meant to have."""
     name = raw.values.get("name")
-    return {f"{kebab(raw.kind)}/{name}"} if raw.kind in MODELS and isinstance(name, str) else set()
+    names = {str(name), slug(str(name))} if isinstance(name, str | int) else {""}
+    kinds = [raw.kind] if raw.kind in MODELS else list(MODELS)
+    return {f"{kebab(kind)}/{one}" for kind in kinds for one in names}
 
 
 def _texts(value: Value) -> dict[str, str]:

@@ -34,8 +34,16 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
         "this line does not fit the list above",
         "start it with `- `, aligned with the others",
     ),
-    ("did not find expected ',' or ']'", "a list that is not closed", "add the missing , or ]"),
-    ("did not find expected ',' or '}'", "a mapping in braces that is not closed", "add the missing , or }"),
+    (
+        "did not find expected ',' or ']'",
+        "a list in brackets that is not closed",
+        "add the missing , or ]; inside brackets write texts with { or ${…} in quotes",
+    ),
+    (
+        "did not find expected ',' or '}'",
+        "a mapping in braces that is not closed",
+        "add the missing , or }; inside braces write texts with { or ${…} in quotes",
+    ),
     ("found unexpected end of stream", "a quoted text that is not closed", "add the missing quote"),
     ("found undefined alias", "an alias without its anchor", "quote a text that starts with *"),
     ("found character that cannot start", "a character that cannot start a value", "quote the text"),
@@ -44,13 +52,20 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
         "an unknown escape in a text in double quotes",
         "write \\\\ for a backslash, or use single quotes",
     ),
-    ("found unexpected document indicator", "a document mark inside a quoted text", "close the quote"),
+    ("found unexpected document indicator", "a quoted text that is not closed", "add the missing quote"),
     ("control characters", "a control character", "remove it"),
     ("did not find expected <document start>", "something after the end of a document", "separate documents with ---"),
     ("found undefined tag", "an unknown tag", "remove the tag; types follow from the field"),
     ("block sequence entries", "a list item where none can be", "put `- ` on its own line below the key"),
     ("block mapping", "this line does not fit the ones above", "align it with the keys above"),
 )
+
+
+_OPENED = (
+    *("found unexpected end of stream", "could not find expected ':'"),
+    *("did not find expected ',' or ']'", "did not find expected ',' or '}'", "found unexpected document indicator"),
+)
+"""What is better shown where it starts than where its end was expected."""
 
 
 class Mark(Protocol):
@@ -117,9 +132,12 @@ def _too_deep(text: str) -> Mark | None:
 def _syntax(file: SourceFile, error: yaml.YAMLError) -> Problem:
     """The parser's words carry text of the file, keys perhaps; only their meaning is kept."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    start = getattr(error, "context_mark", None)
     said = " ".join(str(getattr(error, part, "") or "") for part in ("problem", "context", "reason"))
     for part, what, fix in _WORDS:
         if part in said:
+            opened = part in _OPENED and start is not None and mark is not None and start.line < mark.line
+            mark = start if opened else mark
             return _problem(file, mark, "syntax", f"YAML syntax: {what}", fix)
     return _problem(
         file, mark, "syntax", "YAML syntax: this cannot be read", "check quotes, brackets and indentation here"

@@ -70,7 +70,9 @@ def _number(word: str) -> Scalar | Surprise:
             return Surprise("date", f"`{word}` is not a date", "write a date as 2026-12-01; a text in quotes")
     if _DATETIME.fullmatch(word):
         return Surprise(
-            "yaml-timestamp", f"unquoted `{word[:40]}` is a time for YAML, not a text", f'write "{word[:40]}"'
+            "yaml-timestamp",
+            f"unquoted `{word[:40]}` is a time for YAML, not a text and not a date",
+            f'write {word[:10]} if a date is meant; write "{word[:40]}" in quotes if a text is meant',
         )
     if _SEXAGESIMAL.fullmatch(word):
         return Surprise(

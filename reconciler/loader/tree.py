@@ -46,7 +46,10 @@ class Reader:
             )
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path) if not node.style else str(node.value)
-        if self._bomb(node) or len(path) > MAX_DEPTH:
+        if len(path) > MAX_DEPTH:
+            what, fix = f"nested deeper than {MAX_DEPTH} levels", "flatten it; no field of a spec is that deep"
+            return self._flaw(path, node, "depth", what, fix)
+        if self._bomb(node):
             what = "anchors and aliases repeat too much"
             return self._flaw(path, node, "alias", what, "write the values out; an alias may repeat a few values only")
         if isinstance(node, yaml.SequenceNode):

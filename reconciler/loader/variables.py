@@ -38,7 +38,7 @@ class Interpolation:
         return self._text(value, path) if isinstance(value, str) and "${" in value else value
 
     def _text(self, text: str, path: Path) -> Value:
-        if self.kind == "Destination" and len(path) == 1 and path[0] in KEY_FIELDS:
+        if self.kind == "Destination" and len(path) == 1 and _is_key_field(str(path[0])):
             return text
         if is_sql(self.kind, path):
             if re.search(r"\$\{(var|env|file):", text):
@@ -79,6 +79,11 @@ class Interpolation:
         else:
             return self.variables[name]
         return None
+
+
+def _is_key_field(name: str) -> bool:
+    """A field of keys, however it is spelled: its model says how."""
+    return name.lower().replace("-", "_") in KEY_FIELDS
 
 
 def is_sql(kind: str, path: Path) -> bool:

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from reconciler.loader.excerpt import may_be_a_key
+from reconciler.loader.shape import example_at, flow, keys_at
 from reconciler.loader.tree import KEY, Path
 
-TYPES = {
-    "string_type": ("a text", 'write it in quotes: "…"'),
+_WANTED = {
+    "string_type": ("a text", "write it in quotes"),
     "bool_type": ("true or false", "write true or false, without quotes"),
-    "int_type": ("a whole number", "write a whole number, without quotes"),
-    "int_from_float": ("a whole number", "write a whole number"),
+    "int_type": ("a whole number", "write digits, without quotes"),
+    "int_from_float": ("a whole number", "write digits"),
     "float_type": ("a number", "write a number, without quotes"),
     "date_type": ("a date", "write it as 2026-12-01"),
-    "dict_type": ("a mapping of key: value", "write its keys below it, indented, or in braces: {key: value}"),
-    "model_type": ("a mapping of key: value", "write its keys below it, indented, or in braces: {key: value}"),
-    "tuple_type": ("a list", "write it in brackets: [a, b]"),
+    "dict_type": ("a mapping of key: value", "write its keys below it, indented, or in braces"),
+    "model_type": ("a mapping of key: value", "write its keys below it, indented, or in braces"),
+    "tuple_type": ("a list", "write it in brackets"),
 }
-_NAMES = {bool: "a boolean", int: "a number", float: "a number", str: "a text", dict: "a mapping", list: "a list"}
-_PATTERNS = {
-    "name": ("not a name", "write lower-case letters, digits and dashes, at most 63, e.g. lapsed-buyers"),
-    "at": ("not a time of day", 'write it as "06:00"'),
-    "moved_from": ("not the address of a link", "write segment-link/<old name>"),
-    "api_version": ("not a version", 'write it as "2.11"'),
-    "timezone": ("not a time zone", "write an IANA name, e.g. Europe/Paris"),
-    "audience_prefix": ("not a prefix of audience names", "use letters, digits, _ and -"),
+_NAMES = {
+    bool: "a boolean",
+    int: "a number",
+    float: "a decimal number",
+    str: "a text",
+    dict: "a mapping",
+    list: "a list",
+}
+_FORMS = {
+    "at": ("a time of day", 'write it as "06:00"'),
+    "moved_from": ("the address of a link", "write segment-link/<old name>"),
+    "api_version": ("a version", 'write it as "2.11"'),
+    "timezone": ("a time zone", "write an IANA name, e.g. Europe/Paris"),
+    "audience_prefix": ("a prefix of audience names", "use letters, digits, _ and -"),
+}
+_SYNONYMS = {
+    **dict.fromkeys(("text", "varchar", "str", "uuid"), "string"),
+    **dict.fromkeys(("number", "double", "decimal", "numeric"), "float"),
+    **dict.fromkeys(("datetime", "timestamptz", "time"), "timestamp"),
+    **dict.fromkeys(("list", "array", "list<str>", "string[]"), "list<string>"),
+    **dict.fromkeys(("bigint", "long"), "integer"),
 }
 
 
@@ -44,6 +59,31 @@ class Wrong:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One error of pydantic; `given` is None where no value may be repeated."""
+
+    model: type[BaseModel]
+    path: Path
+    kind: str
+    ctx: Mapping[str, object]
+    given: object
+    silent: bool
+
+    @property
+    def name(self) -> str:
+        """``audience.name``: the dotted path of the field."""
+        steps = [step for step in self.path if step != KEY]
+        if self.silent:
+            steps = ["…" if isinstance(step, str) and may_be_a_key(step) else step for step in steps]
+        return "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+
+    @property
+    def last(self) -> str:
+        """The last key of the path."""
+        return next((step for step in reversed(self.path) if isinstance(step, str) and step != KEY), "")
+
+
 def translate(model: type[BaseModel], error: ValidationError, *, silent: bool) -> Iterator[Wrong]:
     """Every mistake once. `silent`: no value of the document is repeated."""
     found = error.errors(include_url=False)
@@ -56,152 +96,129 @@ def translate(model: type[BaseModel], error: ValidationError, *, silent: bool) -
             for at, rule, what, fix, why in item["ctx"]["faults"]:
                 yield Wrong((*path, *at), rule, what, fix, why)
         else:
-            yield _one(
-                model, path, str(item["type"]), item.get("ctx") or {}, None if silent else item["input"], silent=silent
-            )
+            given = None if silent else item["input"]
+            yield _one(_Item(model, path, str(item["type"]), item.get("ctx") or {}, given, silent))
 
 
-def _one(
-    model: type[BaseModel], path: Path, kind: str, ctx: Mapping[str, object], given: object, *, silent: bool
-) -> Wrong:
-    name = str(next((step for step in reversed(path) if isinstance(step, str) and step != KEY), ""))
-    if kind == "missing":
-        return Wrong(path[:-1], "missing-key", f"the key {name} is missing", _example(model, path))
-    if kind == "extra_forbidden":
-        known = keys_at(model, path[:-1])
-        return Wrong((*path, KEY), "unknown-key", f"unknown key {_short(name)}", near(name, known))
-    if kind in TYPES:
-        wanted, fix = TYPES[kind]
-        what = f"{name} must be {wanted}" + ("" if silent else f", this is {_kind_of(given)}")
-        return Wrong(path, "wrong-type", what, _quoted(kind, given) or fix)
-    if kind == "literal_error":
-        allowed = [word.strip("'") for word in str(ctx.get("expected", "")).replace(" or ", ", ").split(", ")]
-        return Wrong(path, "unknown-value", _not_a(name, given, silent=silent), near(str(given), allowed))
-    if kind == "string_pattern_mismatch":
-        what, fix = _pattern(path, name)
-        return Wrong(path, "wrong-form", f"{name if path[-1] != KEY else _short(name)} is {what}", fix)
-    return Wrong(path, "wrong-size", f"{name} is {_size(kind)}", _size_fix(kind, ctx))
+def _one(item: _Item) -> Wrong:
+    if item.kind == "missing":
+        example = example_at(item.model, item.path) or f"{item.last}: …"
+        fix = "add apiVersion: batchctl/v1" if item.last == "apiVersion" else f"add {example}"
+        return Wrong(item.path[:-1], "missing-key", f"the key {item.last} is missing", fix)
+    if item.kind == "extra_forbidden":
+        shown = "" if may_be_a_key(item.last) and item.silent else f" {_short(item.last)}"
+        return Wrong(
+            (*item.path, KEY),
+            "unknown-key",
+            f"unknown key{shown}",
+            near(item.last, keys_at(item.model, item.path[:-1])),
+        )
+    if item.kind in _WANTED:
+        wanted = _WANTED[item.kind][0]
+        what = f"{item.name} must be {wanted}" + ("" if item.silent else f", this is {_kind_of(item.given)}")
+        return Wrong(item.path, "wrong-type", what, _typed(item))
+    if item.kind == "literal_error":
+        allowed = [word.strip("'") for word in str(item.ctx.get("expected", "")).replace(" or ", ", ").split(", ")]
+        what = (
+            f"{item.name} has an unknown value" if item.silent else f"{item.name} cannot be {_short(str(item.given))}"
+        )
+        return Wrong(item.path, "unknown-value", what, near(str(item.given), allowed))
+    if item.kind == "string_pattern_mismatch":
+        return _form(item)
+    return _size(item)
 
 
 def near(word: str, known: Sequence[str]) -> str:
     """``did you mean where?`` or the whole choice."""
-    close = get_close_matches(word, known, n=1, cutoff=0.6) or get_close_matches(
-        word.lower().replace("_", "").replace("-", ""), known, n=1, cutoff=0.6
+    meant = _SYNONYMS.get(word.lower(), "")
+    close = (
+        ([meant] if meant in known else [])
+        or get_close_matches(word, known, n=1, cutoff=0.6)
+        or get_close_matches(word.lower().replace("_", "").replace("-", ""), known, n=1, cutoff=0.6)
     )
     choice = ", ".join(known)
     return f"did you mean {close[0]}?" if close else (f"use one of {choice}" if choice else "remove it")
 
 
-def keys_at(model: type[BaseModel], path: Path) -> list[str]:
-    """Keys that documents may write at a path below the model; empty where any key goes."""
-    here: object = model
-    for step in path:
-        here = _step(here, step)
-    found = _model_in(here)
-    return [info.alias or name for name, info in found.model_fields.items()] if found else []
-
-
-def _step(here: object, step: str | int) -> object:
-    found = _model_in(here)
-    if found is not None:
-        fields = {info.alias or name: info.annotation for name, info in found.model_fields.items()}
-        return fields.get(str(step))
-    for part in _parts(here):
-        if get_origin(part) is dict:
-            return get_args(part)[1]
-        if get_origin(part) is tuple:
-            return get_args(part)[0]
-    return None
-
-
-def _parts(annotation: object) -> list[object]:
-    """The members of a union or annotated type, flat."""
-    if get_origin(annotation) in (dict, tuple):
-        return [annotation]
-    inner = get_args(annotation)
-    if not inner:
-        return [annotation]
-    if hasattr(annotation, "__metadata__"):
-        return _parts(inner[0])
-    return [part for member in inner for part in _parts(member)]
-
-
-def _model_in(annotation: object) -> type[BaseModel] | None:
-    return next((part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)), None)
-
-
-def _example(model: type[BaseModel], path: Path) -> str:
-    here: object = model
-    for step in path[:-1]:
-        here = _step(here, step)
-    found, name = _model_in(here), str(path[-1])
-    if found is None:
-        return f"add {name}: …"
-    info = next((info for key, info in found.model_fields.items() if (info.alias or key) == name), None)
-    example = info.examples[0] if info is not None and info.examples else None
-    if name == "apiVersion":
-        return "add apiVersion: batchctl/v1"
-    return f"add {name}: {example}" if isinstance(example, str | int) else f"add {name}: …"
-
-
-def _quoted(kind: str, given: object) -> str:
-    """The very text to write, where only quotes are missing or too many."""
-    if kind == "string_type" and isinstance(given, bool):
-        return f'write "{str(given).lower()}" in quotes'
+def _typed(item: _Item) -> str:
+    """The very text to write where only quotes or brackets are missing or too many, else an example."""
+    given, kind = item.given, item.kind
     if kind == "string_type" and given is not None and not isinstance(given, dict | list):
-        return f'write "{given}" in quotes'
+        return f'write "{str(given).lower() if isinstance(given, bool) else given}" in quotes'
     unquote: dict[str, Callable[[str], object]] = {"int_type": int, "float_type": float}
-    if isinstance(given, str) and kind in unquote:
-        try:
-            unquote[kind](given)
-        except ValueError:
-            return ""
+    if isinstance(given, str) and (
+        _reads(unquote.get(kind), given) or (kind == "bool_type" and given in ("true", "false"))
+    ):
         return f"write {_short(given)} without quotes"
-    if isinstance(given, str) and kind == "bool_type" and given in ("true", "false"):
-        return f"write {given} without quotes"
-    return ""
+    if kind == "tuple_type" and isinstance(given, str | int):
+        return f"write [{_short(str(given))}]"
+    example = example_at(item.model, item.path)
+    fix = _WANTED[kind][1]
+    return f"{fix}, e.g. {example}" if example and kind not in ("bool_type", "date_type") else fix
+
+
+def _reads(read: Callable[[str], object] | None, text: str) -> bool:
+    try:
+        return read is not None and read(text) is not None
+    except ValueError:
+        return False
 
 
 def _kind_of(given: object) -> str:
     return _NAMES.get(type(given), "a date" if hasattr(given, "isoformat") else "something else")
 
 
-def _not_a(name: str, given: object, *, silent: bool) -> str:
-    return f"{name} has an unknown value" if silent else f"{name} cannot be {_short(str(given))}"
+def _form(item: _Item) -> Wrong:
+    wanted, fix = _wanted_form(item)
+    if item.path[-1] == KEY:
+        subject = "this" if item.silent and may_be_a_key(item.last) else _short(item.last)
+    else:
+        subject = item.name if item.silent else f"{item.name}: {_short(str(item.given))}"
+    return Wrong(item.path, "wrong-form", f"{subject} is not {wanted}", fix)
 
 
-def _pattern(path: Path, name: str) -> tuple[str, str]:
-    if path[0] == "attributes":
-        return (
-            "not an attribute name",
-            "use lower-case letters, digits and _, at most 30, or a native name such as $language",
-        )
-    if path[:2] == ("audience", "name"):
-        return "not an audience name", "use letters, digits, _ and -, at most 255"
-    if path[-1] == KEY:
-        return "not a name that can be used here", "use letters, digits, _ and -"
-    reference = ("not the name of an object", "write lower-case letters, digits and dashes, e.g. lapsed-buyers")
-    return _PATTERNS.get(name, reference)
+def _wanted_form(item: _Item) -> tuple[str, str]:
+    if item.path[0] == "attributes":
+        if item.silent and item.last.startswith("$"):
+            return "an attribute that is declared", "remove it; native attributes need no declaration"
+        native = "" if item.silent else ", or a native name such as $language"
+        return "an attribute name", f"use lower-case letters, digits and _, at most 30{native}"
+    if item.path[:2] == ("audience", "name"):
+        return "an audience name", "use letters, digits, _ and -, at most 255"
+    if item.path[-1] == KEY:
+        return "a name that can be used here", "use letters, digits, _ and -, and start with a letter"
+    if item.last in _FORMS:
+        return _FORMS[item.last]
+    meant = slug(str(item.given)) if isinstance(item.given, str) else ""
+    rule = "use lower-case letters, digits and dashes, at most 63"
+    wanted = "a name" if item.path == ("name",) else f"the name of a {item.last}"
+    return wanted, f"{rule}, e.g. {meant or 'lapsed-buyers'}"
 
 
-_SIZES = {
-    "greater_than_equal": ("too small", "write {ge} or more"),
-    "greater_than": ("too small", "write more than {gt}"),
-    "less_than_equal": ("too large", "write {le} or less"),
-    "string_too_short": ("empty", "write a text"),
-    "string_too_long": ("too long", "write at most {max_length} characters"),
-    "too_short": ("empty", "write at least {min_length}"),
-    "too_long": ("too long", "write at most {max_length}"),
-    "finite_number": ("not a number that can be used", "write a plain number"),
+def slug(text: str) -> str:
+    """The name that a text was probably meant to be: ``Lapsed Buyers`` → ``lapsed-buyers``."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63]
+
+
+_BOUNDS = {
+    "greater_than_equal": ("must be {ge} or more", "write {ge} or more"),
+    "greater_than": ("must be more than {gt}", "write more than {gt}"),
+    "less_than_equal": ("must be {le} or less", "write {le} or less"),
+    "string_too_long": ("is longer than {max_length} characters", "write at most {max_length}"),
+    "too_long": ("has more than {max_length} entries", "write at most {max_length}"),
+    "string_too_short": ("is empty", ""),
+    "too_short": ("is empty", ""),
+    "finite_number": ("is not a number that can be used", "write digits"),
 }
 
 
-def _size(kind: str) -> str:
-    return _SIZES.get(kind, ("not accepted", ""))[0]
-
-
-def _size_fix(kind: str, ctx: Mapping[str, object]) -> str:
-    return _SIZES.get(kind, ("", "see the description of the field in its schema"))[1].format(**ctx)
+def _size(item: _Item) -> Wrong:
+    what, fix = _BOUNDS.get(item.kind, ("is not accepted", "see the description of the field in its schema"))
+    numbers = {name: f"{value:g}" if isinstance(value, float) else value for name, value in item.ctx.items()}
+    given = "" if item.given is None or isinstance(item.given, dict | list | str) else f", this is {flow(item.given)}"
+    example = example_at(item.model, item.path)
+    proposed = fix.format(**numbers) or (f"write e.g. {example}" if example else "write a text")
+    return Wrong(item.path, "wrong-size", f"{item.name} {what.format(**numbers)}{given}", proposed)
 
 
 def _short(text: str) -> str:

@@ -10,7 +10,9 @@ from reconciler.spec.common import Document, Duration, Fault, FieldName, FieldTy
 from reconciler.spec.project import Engine, engine_faults
 
 SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
-_ONE_OF = "write one of: path: data/people.parquet — database: crm.duckdb with table: customers — database with query"
+_ONE_OF = (
+    "write {path: data/people.parquet}, {database: crm.duckdb, table: customers} or {database: …, query: SELECT …}"
+)
 
 
 class Source(Model):

@@ -35,9 +35,10 @@ def _reference(value: object) -> object:
         kind, name = found[1].split(":", 1)
         return KeyRef("env" if kind == "env" else "file", name)
     partial = isinstance(value, str) and "${" in value
-    what = "the reference to a key must be the whole value" if partial else "a key must not be written in a spec"
+    what = "this is not a reference to a key" if partial else "a key must not be written in a spec"
     why = "keys are references; this file is read by everybody who reads the repository"
-    refuse(Fault((), "literal-key", what, "write ${env:NAME} or ${file:PATH}, alone, as the value", why))
+    fix = "write ${env:NAME}, with letters, digits and _, or ${file:PATH}, alone, as the value"
+    refuse(Fault((), "literal-key", what, fix, why))
     return value
 
 

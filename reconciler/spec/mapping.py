@@ -62,9 +62,11 @@ class Identifier(Model):
     def _one_kind(self) -> Identifier:
         kinds = [kind for kind in IDENTIFIER_KINDS if getattr(self, kind) is not None]
         if len(kinds) != 1:
-            what = f"one kind of identifier is needed, found {len(kinds)}"
-            at = (kinds[1],) if kinds else ()
-            refuse(Fault(at, "identifier-kind", what, f"keep one of {', '.join(IDENTIFIER_KINDS)}"))
+            if not kinds:
+                fix = f"write one of {', '.join(IDENTIFIER_KINDS)}, e.g. custom_id: customer_id"
+                refuse(Fault((), "identifier-kind", "the identifier names no field", fix))
+            what, why = f"one kind of identifier is needed, this has {' and '.join(kinds)}", "an audience has one kind"
+            refuse(Fault((kinds[1],), "identifier-kind", what, "keep one, and write another mapping", why))
         if len(set(self.fields)) < len(self.fields):
             refuse(Fault((kinds[0],), "identifier-twice", "the same field is listed twice", "list each field once"))
         return self

@@ -6,7 +6,8 @@ Parsed into ``(name, arguments)``: ``("substring", (0, 3))``, ``("map", ({"fr": 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 
 from reconciler.spec.common import Fault, refuse
 
@@ -35,7 +36,7 @@ def parse_transforms(value: object) -> tuple[Transform, ...]:
     found: list[Transform] = []
     faults: list[Fault] = []
     single = listed is not value
-    for index, entry in enumerate(listed):
+    for index, entry in _rejoined(listed):
         try:
             found.append(_parse(entry))
         except _Bad as bad:
@@ -43,6 +44,31 @@ def parse_transforms(value: object) -> tuple[Transform, ...]:
             faults.append(Fault(() if single else (index,), "transform", what, fix))
     refuse(*faults)
     return tuple(found)
+
+
+def _rejoined(listed: Sequence[object]) -> Iterator[tuple[int, object]]:
+    """Entries with their place; a call that YAML cut at its commas, as in ``[trim, substring(0, 3)]``, is one again."""
+    open_at = 0
+    pieces: list[str] = []
+    for index, entry in enumerate(listed):
+        if pieces and isinstance(entry, str | int | float):
+            pieces.append(str(entry))
+            if _closed(pieces[-1]):
+                yield open_at, ", ".join(pieces)
+                pieces = []
+        elif not pieces and isinstance(entry, str) and "(" in entry and not _closed(entry):
+            open_at, pieces = index, [entry]
+        else:
+            if pieces:
+                yield open_at, ", ".join(pieces)
+                pieces = []
+            yield index, entry
+    if pieces:
+        yield open_at, ", ".join(pieces)
+
+
+def _closed(text: str) -> bool:
+    return text.rstrip().endswith(")")
 
 
 def _is_parsed(value: object) -> bool:
@@ -67,7 +93,9 @@ def _parse(entry: object) -> Transform:
 
 def _checked(name: str, args: list[object] | None) -> Transform:
     if name not in KNOWN:
-        raise _Bad(f"unknown transform {name[:40]}\nuse one of {', '.join(KNOWN)}")
+        close = get_close_matches(name.lower(), KNOWN, n=1)
+        fix = f"did you mean {close[0]}?" if close else f"use one of {', '.join(KNOWN)}"
+        raise _Bad(f"unknown transform {name[:40]}\n{fix}")
     if name in PLAIN:
         if args:
             raise _Bad(f"{name} takes no arguments\nwrite {name}")
