@@ -20,7 +20,7 @@ from reconciler.errors import BatchctlError, Stale
 from reconciler.plan import Change, Op, Plan
 from reconciler.plan.make import digest_of
 from reconciler.planfile import open_plan, save
-from reconciler.state.store import measure
+from reconciler.state.reader import measure
 
 ROWS = {"delta-1.parquet": b"rows of one", "delta-2.parquet": b"rows of another"}
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from reconciler.address import TargetKey
 from reconciler.state.acks import SENDING, Ack
+from reconciler.state.reader import StateReader
 from reconciler.state.standing import Acked, Standing, merged, stand
 from reconciler.state.state import DataFile, State, TargetState
-from reconciler.state.store import StateReader, StateStore, name_of
+from reconciler.state.store import StateStore, name_of
 
 
 class Books:

@@ -19,6 +19,7 @@ COMMANDS = {
     "apply": ("applying", "Carry out a plan."),
     "import": ("importing", "Take over an audience that exists in Batch."),
     "status": ("status", "Show what Batch has been told, and what is under way."),
+    "state": ("state", "Look at the state, move, verify, compact or unlock it."),
     "rejects": ("rejects", "List the rows of the last run that were not sent, and why."),
     "preview": ("preview", "Show how many people a link selects, stage by stage."),
     "emulator": ("emulating", "Run a strict local Batch."),

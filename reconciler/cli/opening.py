@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ExitCode, Interrupted
@@ -13,24 +14,27 @@ from reconciler.state.bucket import SCHEMES, open_bucket
 from reconciler.state.holder import Holder
 from reconciler.state.lock import Permit, hold
 from reconciler.state.place import Folder, Place
-from reconciler.state.store import StateReader, StateStore
+from reconciler.state.reader import StateReader
+from reconciler.state.store import StateStore
 
 if TYPE_CHECKING:
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import Session
 
 
-def place_of(session: Session) -> Place:
-    """Where the state of the project and environment lies."""
+def place_of(session: Session, *, cache: Path | None = None) -> Place:
+    """Where the state of the project and environment lies; `cache` takes the place of this machine's copies."""
     url = session.state_url
     if url.partition("://")[0] in SCHEMES:
-        return open_bucket(url, cache=session.state_root, environ=os.environ)
+        return open_bucket(url, cache=cache or session.state_root, environ=os.environ)
     return Folder(session.state_root)
 
 
-def reading(session: Session) -> StateReader:
+def reading(session: Session, *, cache: Path | None = None) -> StateReader:
     """The state, to be read; needs no lock."""
-    return StateReader(place_of(session), project=session.project.name, environment=session.common.env or "")
+    return StateReader(
+        place_of(session, cache=cache), project=session.project.name, environment=session.common.env or ""
+    )
 
 
 @contextmanager

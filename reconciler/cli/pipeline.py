@@ -26,9 +26,9 @@ from reconciler.policy import check
 from reconciler.refresh import refresh
 from reconciler.spec import Destination
 from reconciler.state.lock import Permit
+from reconciler.state.reader import StateReader, measure
 from reconciler.state.standing import Standing, stand
 from reconciler.state.state import State
-from reconciler.state.store import StateReader, measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

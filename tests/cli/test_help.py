@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -38,14 +39,23 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
 
 def test_the_readme_is_the_help() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    missing = [name for name in ("", *COMMANDS) if block(name) not in readme]
+    missing = [name for name in names() if block(name) not in readme]
     assert not missing, "python -m tests.cli.test_help rewrites the command reference"
+
+
+def names() -> list[str]:
+    """The command itself, every command, and the commands of groups."""
+    found = [""]
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        found += [name, *(f"{name} {one}" for one in (command.commands if isinstance(command, click.Group) else ()))]
+    return found
 
 
 def block(name: str) -> str:
     """One command's part of the reference."""
     title = f"batchctl {name}".strip()
-    return f"### {title}\n\n```text\n{help_of(*([name] if name else []))}```\n"
+    return f"### {title}\n\n```text\n{help_of(*name.split())}```\n"
 
 
 def rewrite() -> None:
@@ -53,7 +63,7 @@ def rewrite() -> None:
     path = ROOT / "README.md"
     head, _, rest = path.read_text(encoding="utf-8").partition("<!-- help -->\n")
     tail = rest.partition("<!-- /help -->\n")[2]
-    reference = "\n".join(block(name) for name in ("", *COMMANDS))
+    reference = "\n".join(block(name) for name in names())
     path.write_text(f"{head}<!-- help -->\n{reference}<!-- /help -->\n{tail}", encoding="utf-8")
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from reconciler.errors import StateError
 from reconciler.state.place import Moved
+from reconciler.state.reader import StateReader
 from reconciler.state.state import DataFile
-from reconciler.state.store import StateReader, StateStore
+from reconciler.state.store import StateStore
 from tests.state.kit import state, target
 from tests.stores.conftest import Somewhere
 

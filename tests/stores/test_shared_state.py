@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.emulator import Options, running
 from reconciler.state.lease import unlock
-from reconciler.state.store import StateReader
+from reconciler.state.reader import StateReader
 from tests.cli.kit import AUDIENCE, FILES, Command, people
 from tests.conftest import MakeProject
 from tests.stores.conftest import Somewhere

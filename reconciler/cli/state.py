@@ -1,0 +1,284 @@
+"""``batchctl state``: looking at the state, and the few ways to change it by hand."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.options import Common, common, common_of
+from reconciler.errors import ExitCode, StateError
+
+if TYPE_CHECKING:
+    from reconciler.cli.session import Session
+    from reconciler.state.state import State, TargetState
+    from reconciler.state.store import StateStore
+
+approving = click.option("--auto-approve", is_flag=True, help="Do not ask.")
+waiting = click.option(
+    "--lock-timeout", default=90.0, show_default=True, metavar="SECONDS", help="How long to wait for another run."
+)
+
+
+@click.group("state")
+def command() -> None:
+    """Look at the state, and change it by hand where nothing else helps.
+
+    KEY is account/space/audience as batchctl state list shows it, or the audience's name where only one has it.
+    """
+
+
+@command.command("list")
+@common
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the list.")
+def listing(form: str, **shared: Any) -> int:
+    """List the targets that are ours: key, members told, files."""
+    state = _read(_session(shared))
+    targets = list(state.targets.values()) if state else []
+    rows = [(str(one.key), one.baseline.count, len(one.baseline.files), one.pending is not None) for one in targets]
+    if form == "json":
+        names = ("key", "members", "files", "unfinished")
+        shown = {"format": 1, "serial": state.serial if state else None}
+        click.echo(json.dumps({**shown, "targets": [dict(zip(names, row, strict=True)) for row in rows]}, indent=2))
+        return 0
+    from reconciler.render.words import counted, plain
+
+    width = max((len(row[0]) for row in rows), default=0)
+    for key, members, files, unfinished in rows:
+        line = f"{plain(key):{width}}  {members:>11,}  {counted(files, 'file'):>9}"
+        click.echo(f"{line}  unfinished" if unfinished else line)
+    return 0
+
+
+@command.command("show")
+@click.argument("key")
+@common
+def show(key: str, **shared: Any) -> int:
+    """Show all that is known of one target, as JSON."""
+    state = _read(_session(shared))
+    click.echo(json.dumps(_target(state, key).model_dump(mode="json"), indent=2))
+    return 0
+
+
+@command.command("pull")
+@common
+@click.option("--serial", type=int, help="A previous version. Default: the newest.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write. Default: standard output.")
+def pull(serial: int | None, out: Path | None, **shared: Any) -> int:
+    """Write the state document, decrypted, for a look or for batchctl state push."""
+    from reconciler.cli.opening import reading
+    from reconciler.state import durable
+    from reconciler.state.document import encode
+    from reconciler.state.place import PREVIOUS
+
+    reader = reading(_session(shared))
+    state = reader.read() if serial is None else reader.read_previous(f"{PREVIOUS}state-{serial}.json")
+    if state is None:
+        raise StateError("there is no state yet", fix="batchctl apply writes the first one")
+    text = encode(state)
+    if out is None:
+        click.echo(text.decode(), nl=False)
+        return 0
+    with durable.explained(f"write {out}"), durable.replacing(out, name="pull") as file:
+        file.write(text)
+    return 0
+
+
+@command.command("push")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@common
+@click.option("--force", is_flag=True, help="Also over another lineage, a newer version, or one that cannot be read.")
+@approving
+@waiting
+def push(file: Path, force: bool, auto_approve: bool, lock_timeout: float, **shared: Any) -> int:
+    """Make a pulled state document the newest version. The version before is kept."""
+    session = _session(shared)
+    _approve(f"Make {file} the state of {session.state_url}?", auto_approve=auto_approve)
+    with _writing(session, "state push", lock_timeout) as store:
+        written = store.restore(file.read_bytes(), where=str(file), force=force)
+    click.echo(f"state serial {written.serial}")
+    return 0
+
+
+@command.command("mv")
+@click.argument("key")
+@click.argument("new")
+@common
+@waiting
+def move(key: str, new: str, lock_timeout: float, **shared: Any) -> int:
+    """Move what is known of a target to its account's new digest, after its key was replaced.
+
+    Account and space may differ between KEY and NEW; the audience may not, because Batch cannot rename one.
+    """
+    from reconciler.address import TargetKey
+
+    with _writing(_session(shared), "state mv", lock_timeout) as store:
+        state = store.read()
+        known = _target(state, key)
+        assert state is not None
+        try:
+            wanted = TargetKey.parse(new)
+        except ValueError:
+            raise click.UsageError(f"{new} is no key such as {known.key}") from None
+        if wanted.audience != known.audience:
+            raise StateError(
+                "an audience cannot be renamed in Batch, so its record cannot either",
+                fix="name the new audience on the segment link: batchctl plan shows what that means",
+            )
+        if wanted == known.key or state.target(wanted) is not None:
+            raise StateError(f"{wanted} is in the state already", fix="batchctl state list shows all keys")
+        if known.pending is not None:
+            raise StateError(f"{known.key} is unfinished", fix="run batchctl apply first")
+        moved = known.model_copy(update={"account": wanted.account, "space": wanted.space})
+        written = store.write(state.without_target(known.key).with_target(moved))
+    click.echo(f"{wanted}, state serial {written.serial}")
+    return 0
+
+
+@command.command("rm")
+@click.argument("key")
+@common
+@approving
+@waiting
+def remove(key: str, auto_approve: bool, lock_timeout: float, **shared: Any) -> int:
+    """Forget a target: Batch keeps what it holds, and batchctl import takes it over again."""
+    session = _session(shared)
+    known = _target(_read(session), key)
+    _approve(f"Forget {known.key}, {known.baseline.count:,} members told?", auto_approve=auto_approve)
+    with _writing(session, "state rm", lock_timeout) as store:
+        state = store.read()
+        known = _target(state, str(known.key))
+        assert state is not None
+        written = store.write(state.without_target(known.key))
+    click.echo(f"forgot {known.key}; nothing was changed in Batch; state serial {written.serial}")
+    return 0
+
+
+@command.command("unlock")
+@common
+@approving
+def unlock(auto_approve: bool, **shared: Any) -> int:
+    """Free the lock of a run that is dead. Names the holder first."""
+    from reconciler.cli.opening import place_of
+    from reconciler.state import lease
+    from reconciler.state.lock import holder_at
+
+    place = place_of(_session(shared))
+    holder = holder_at(place)
+    if holder is None:
+        click.echo("the lock is free")
+        return 0
+    click.echo(f"held by {holder}")
+    if not place.remote:
+        raise StateError(
+            "the lock of a folder cannot be taken from a process that lives",
+            fix=f"it is free the moment process {holder.pid} on {holder.host} ends",
+        )
+    _approve("Is that process dead? If it is not, it stops before its next request.", auto_approve=auto_approve)
+    freed = lease.unlock(place)
+    click.echo(f"freed the lock of {freed}" if freed else "the lock is free")
+    return 0
+
+
+@command.command("compact")
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
+@common
+@waiting
+def compact(keys: tuple[str, ...], lock_timeout: float, **shared: Any) -> int:
+    """Fold base and delta files of targets (default: all) into one, and delete files nothing needs."""
+    from reconciler import upkeep
+
+    session = _session(shared)
+    with _writing(session, "state compact", lock_timeout) as store:
+        state = store.read()
+        chosen = [_target(state, key) for key in keys] or (list(state.targets.values()) if state else [])
+        folded = 0
+        for known in chosen:
+            if state is not None and upkeep.foldable(known):
+                state, folded = upkeep.compact(store, state, known, now=session.now), folded + 1
+        gone = store.sweep(state) if state is not None else ()
+    from reconciler.render.words import counted
+
+    click.echo(f"{counted(folded, 'target')} folded, {counted(len(gone), 'file')} deleted")
+    return 0
+
+
+@command.command("verify")
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
+@common
+def verify(keys: tuple[str, ...], **shared: Any) -> int:
+    """Prove that the state is the fold of its files: every digest, every row count, every member counted.
+
+    Reads all files of the targets given (default: all) from where they are kept. Exit 1 when something is wrong.
+    """
+    from reconciler import upkeep
+    from reconciler.cli.opening import reading
+    from reconciler.render.words import counted, plain
+
+    session = _session(shared)
+    wrong = 0
+    with tempfile.TemporaryDirectory(prefix="batchctl-verify-") as folder:
+        reader = reading(session, cache=Path(folder))
+        state = reader.read()
+        chosen = [_target(state, key) for key in keys] or (list(state.targets.values()) if state else [])
+        for known in chosen:
+            found = upkeep.verify(reader, known, now=session.now)
+            wrong += bool(found.faults)
+            members = "-" if found.members is None else counted(found.members, "member")
+            word = "wrong" if found.faults else "unfinished" if found.unfinished else "ok"
+            click.echo(f"{plain(found.key)}  {word}  {members} in {counted(found.files, 'file')}")
+            for fault in found.faults:
+                click.echo(f"    {plain(fault)}")
+    click.echo(f"{counted(len(chosen), 'target')}, {wrong:,} wrong")
+    return int(ExitCode.ERROR if wrong else ExitCode.OK)
+
+
+def _session(shared: dict[str, Any]) -> Session:
+    from reconciler.cli.session import open_session
+
+    options: Common = common_of(**shared)
+    return open_session(options, strict=False)
+
+
+def _read(session: Session) -> State | None:
+    from reconciler.cli.opening import reading
+
+    return reading(session).read()
+
+
+@contextmanager
+def _writing(session: Session, what: str, timeout: float) -> Iterator[StateStore]:
+    from reconciler.cli.opening import writing
+    from reconciler.cli.progress import Reporter
+
+    with (
+        Reporter(json_lines=session.common.log_json) as reporter,
+        writing(session, what=what, timeout=timeout, cancel=threading.Event(), reporter=reporter) as (store, _),
+    ):
+        yield store
+
+
+def _target(state: State | None, key: str) -> TargetState:
+    """The target meant by a key, or by an audience name that only one has."""
+    targets = state.targets if state else {}
+    found = [targets[key]] if key in targets else [one for one in targets.values() if one.audience == key != ""]
+    if len(found) != 1:
+        what = "is not in the state" if not found else "names several targets"
+        raise StateError(f"{key} {what}", fix="batchctl state list shows all keys")
+    return found[0]
+
+
+def _approve(question: str, *, auto_approve: bool) -> None:
+    if auto_approve:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("no terminal to ask on: add --auto-approve")
+    if click.prompt(f"{question} Only 'yes' does", default="", show_default=False, err=True).strip() != "yes":
+        raise click.Abort

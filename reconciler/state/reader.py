@@ -1,0 +1,141 @@
+"""Reading a state: the document, its previous versions and the files it names, each checked before it is believed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path, PurePosixPath
+
+from reconciler.errors import StateError
+from reconciler.state import durable
+from reconciler.state.acklogs import AckLogs
+from reconciler.state.acks import Ack
+from reconciler.state.document import decode
+from reconciler.state.place import PREVIOUS, STATE, TARGETS, Folder, Found, Place
+from reconciler.state.state import DataFile, State
+
+
+def measure(local: Path, name: str, *, rows: int) -> DataFile:
+    """What the state will say of a staged file once it is put as `name`."""
+    with durable.explained(f"read {local.name}"), local.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return DataFile(path=name, rows=rows, bytes=file.seek(0, os.SEEK_END), sha256=digest)
+
+
+class StateReader:
+    """What planning receives: the state of one project and environment, with no way to change it."""
+
+    def __init__(self, place: Place | Path, *, project: str | None = None, environment: str | None = None) -> None:
+        """A state of another `project` or `environment` is refused; None takes any."""
+        self.place: Place = Folder(place) if isinstance(place, Path) else place
+        self._project, self._environment = project, environment
+        self._last: tuple[State, Found] | None = None
+        self._newest: State | None = None
+        self._logs = AckLogs(self.place)
+
+    def read(self) -> State | None:
+        """The state, or None where none was ever written. StateError when it cannot be trusted, with the way out."""
+        self._last = None
+        found = self.place.read(STATE)
+        if found is None:
+            if self.previous():
+                raise StateError(
+                    f"the state {self.place.show(STATE)} is missing, but previous versions of it are there",
+                    fix=self._way_out(),
+                )
+            return None
+        state = self._checked(STATE, found)
+        self._last, self._newest = (state, found), state
+        return state
+
+    def previous(self) -> tuple[str, ...]:
+        """Names of the previous versions, newest first."""
+        found = ((serial_of(name), name) for name in self.place.names(PREVIOUS))
+        return tuple(name for _, name in sorted((pair for pair in found if pair[0] >= 0), reverse=True))
+
+    def read_previous(self, name: str) -> State:
+        """One of the previous versions, as strictly checked as the newest one."""
+        found = self.place.read(name)
+        if found is None:
+            raise StateError(f"{self.place.show(name)} is missing")
+        return self._checked(name, found)
+
+    def read_acks(self, name: str) -> tuple[Ack, ...]:
+        """What the acknowledgement log of an intent says, oldest first; nothing when there is none yet."""
+        return self._logs.read(checked_name(name))
+
+    def locate(self, name: str) -> Path:
+        """A file of this machine with what the state names as `name`."""
+        there = self.place.fetch(checked_name(name))
+        if there is None:
+            raise self._broken(name, "is missing")
+        return there[0]
+
+    def path_of(self, file: DataFile, *, verify: bool = False) -> Path:
+        """A baseline or delta file on this machine; StateError unless it is of its size and, where it has just come
+        from elsewhere or with `verify`, of its digest."""
+        wrong = ""
+        for _ in range(2):
+            there = self.place.fetch(checked_name(file.path))
+            wrong = "is missing" if there is None else self._wrong(file, there[0], verify=verify or there[1])
+            if there is not None and not wrong:
+                return there[0]
+            if not self.place.discard(file.path):
+                break
+        raise self._broken(file.path, wrong)
+
+    def _wrong(self, file: DataFile, path: Path, *, verify: bool) -> str:
+        size = path.stat().st_size
+        if size != file.bytes:
+            return f"has {size:,} bytes, the state says {file.bytes:,}"
+        if verify and measure(path, file.path, rows=file.rows).sha256 != file.sha256:
+            return "is not what was written: its sha256 differs from the one in the state"
+        return ""
+
+    def _checked(self, name: str, found: Found) -> State:
+        where = self.place.show(name)
+        state = decode(found.data, where=where, way_out=self._way_out)
+        self._pinned(where, state)
+        return state
+
+    def _pinned(self, where: str, state: State) -> None:
+        pins = (("project", self._project, state.project), ("environment", self._environment, state.environment))
+        for what, wanted, found in pins:
+            if wanted is not None and wanted != found:
+                raise StateError(
+                    f"the state {where} belongs to {what} {found or '(none)'}, not {wanted or '(none)'}",
+                    fix=f"check -C, --env and the Project's state.url: every {what} has a state of its own",
+                )
+
+    def _broken(self, name: str, what: str) -> StateError:
+        return StateError(
+            f"{self.place.show(name)} {what}", fix="restore it from a backup; batchctl state verify checks every file"
+        )
+
+    def _way_out(self) -> str:
+        found = self.previous()
+        document = self.place.show(STATE)
+        if not found:
+            return f"no previous version is kept in {self.place.show(PREVIOUS)}: restore {document} from a backup"
+        kept = ", ".join(map(self.place.show, found[:3]))
+        more = f" and {len(found) - 3} older" if len(found) > 3 else ""
+        back = f"cp {self.place.show(found[0])} {document}"
+        if self.place.remote:
+            back = (
+                f"batchctl state pull --serial {serial_of(found[0])} --out FILE, then batchctl state push --force FILE"
+            )
+        return f"previous versions: {kept}{more}; to go back: {back}"
+
+
+def checked_name(name: str) -> str:
+    """The name, which must be one below targets/."""
+    parts = PurePosixPath(name).parts
+    if len(parts) < 2 or f"{parts[0]}/" != TARGETS or ".." in parts or "\\" in name or "\0" in name:
+        raise StateError(f"{name!r} is not a name of a file below targets/")
+    return name
+
+
+def serial_of(name: str) -> int:
+    """Serial of a previous version by its name; -1 when it is none."""
+    digits = name.removeprefix(f"{PREVIOUS}state-").removesuffix(".json")
+    return int(digits) if digits.isdecimal() else -1

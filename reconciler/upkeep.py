@@ -1,0 +1,108 @@
+"""Keeping a state in order: the proof that it is the fold of its files, and compaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.data import baseline as layers_of
+from reconciler.data.engine import Engine
+from reconciler.data.sql import lit
+from reconciler.errors import BatchctlError, StateError
+from reconciler.state.acks import SENDING
+from reconciler.state.reader import StateReader
+from reconciler.state.state import DataFile, State, TargetState
+from reconciler.state.store import StateStore, name_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What one target's files say."""
+
+    key: str
+    files: int
+    members: int | None
+    """Counted in the files; None where they cannot be read."""
+    unfinished: bool
+    faults: tuple[str, ...]
+
+
+def verify(reader: StateReader, known: TargetState, *, now: datetime) -> Verified:
+    """Reads every file of a target: digests, rows, and that base plus deltas hold as many members as the state says."""
+    pending = known.pending
+    files = (*known.baseline.files, *known.uncertain, *((pending.file,) if pending and pending.file else ()))
+    members: int | None = None
+    with Engine(now=now, memory="400MB") as engine:
+        faults = [fault for file in files for fault in _file_faults(reader, engine, file)]
+        faults += _others(reader, known)
+        if not faults:
+            members, wrong = _members(reader, engine, known)
+            faults += wrong
+    return Verified(
+        key=str(known.key), files=len(files), members=members, unfinished=pending is not None, faults=tuple(faults)
+    )
+
+
+def foldable(known: TargetState) -> bool:
+    """Whether compaction would change a target: at rest, with more than one file."""
+    return known.pending is None and not known.uncertain and len(known.baseline.files) > 1
+
+
+def compact(store: StateStore, state: State, known: TargetState, *, now: datetime) -> State:
+    """Writes a target's baseline as one file that holds the same; StateError where the state says otherwise."""
+    told = known.baseline
+    with Engine(now=now, memory="400MB") as engine:
+        local = engine.path("base")
+        rows = layers_of.fold(engine, told.files, attributes=told.attributes, path_of=store.path_of, to=local)
+        if known.committed and told.trusted and rows != told.count:
+            raise StateError(
+                f"{known.key}: its files hold {rows:,} members, the state says {told.count:,}",
+                fix="batchctl state verify names what is wrong; nothing was changed",
+            )
+        file = store.put_file(local, name_of(known.key, "base", state, ".parquet"), rows=rows)
+    folded = told.model_copy(update={"files": (file,)})
+    return store.write(state.with_target(known.model_copy(update={"baseline": folded})))
+
+
+def _file_faults(reader: StateReader, engine: Engine, file: DataFile) -> list[str]:
+    try:
+        path = reader.path_of(file, verify=True)
+        rows = engine.count(f"SELECT count(*) FROM read_parquet({lit(str(path))})")
+    except BatchctlError as error:
+        return [f"{error.what}: {error.why}" if error.why else error.what]
+    faults = []
+    if rows != file.rows:
+        faults.append(f"{file.path} holds {rows:,} rows, the state says {file.rows:,}")
+    if any(not 0 <= start < stop <= rows for start, stop in file.ranges or ()):
+        faults.append(f"the state counts rows of {file.path} that it does not have")
+    return faults
+
+
+def _others(reader: StateReader, known: TargetState) -> list[str]:
+    """The acknowledgement log, and the file of what Batch refused."""
+    faults = []
+    pending, refusals = known.pending, known.baseline.refusals
+    try:
+        if refusals is not None:
+            reader.locate(refusals)
+        if pending is not None and pending.acks is not None and pending.file is not None:
+            lines = [ack for ack in reader.read_acks(pending.acks) if ack.batch != SENDING]
+            if any(not 0 <= ack.start < ack.stop <= pending.file.rows for ack in lines):
+                faults.append(f"{pending.acks} acknowledges rows that were not to be sent")
+    except BatchctlError as error:
+        faults.append(error.what)
+    return faults
+
+
+def _members(reader: StateReader, engine: Engine, known: TargetState) -> tuple[int, list[str]]:
+    base = known.baseline
+    found = layers_of.told(engine, base.files, (), attributes=base.attributes, path_of=reader.path_of)
+    if found.told is None:
+        rows, different = 0, 0
+    else:
+        counts = engine.row(f"SELECT count(*), count(DISTINCT id) FROM {found.told}")
+        rows, different = int(str(counts[0])), int(str(counts[1]))
+    faults = [] if rows == different else [f"{rows - different:,} members are in the files twice"]
+    if known.pending is None and known.committed and base.trusted and rows != base.count:
+        faults.append(f"the files hold {rows:,} members, the state says {base.count:,}")
+    return rows, faults

@@ -1,0 +1,186 @@
+"""``batchctl state``, on a state in a folder and on one in S3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.emulator import Options, running
+from reconciler.state.holder import Holder
+from reconciler.state.lock import hold
+from reconciler.state.place import Place
+from tests.cli.kit import FILES, Command, people
+from tests.conftest import MakeProject
+from tests.state.kit import NOW
+from tests.stores.conftest import Somewhere, somewhere
+
+
+@pytest.fixture(scope="module")
+def batch() -> Iterator[str]:
+    with running(Options(rate_scale=0, indexing_delay=0.02)) as url:
+        yield url
+
+
+class Applied(Command):
+    """A project after two applies: every target has a base and a delta file."""
+
+    where: Somewhere
+
+    @property
+    def place(self) -> Place:
+        """The state, seen by an operator."""
+        return self.where.place("operator")
+
+    def keys(self) -> list[str]:
+        """Keys of all targets."""
+        return [one["key"] for one in json.loads(self.ok("state", "list", "--format", "json"))["targets"]]
+
+    def state(self, command: str, *arguments: str) -> str:
+        """Standard output of a state command that must succeed."""
+        return self.ok(*f"state {command}".split(), *arguments)
+
+    def raw(self, *arguments: str, **more: str | None) -> object:  # type: ignore[override] - groups put -C last
+        if arguments[0] == "state":
+            group, folder, root, command, *rest = arguments
+            arguments = (group, command, folder, root, *rest)
+        return super().raw(*arguments, **more)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def batchctl(
+    project: MakeProject,
+    batch: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Applied:
+    where = somewhere(request.param, request, tmp_path, monkeypatch)
+    url = where.url if where.kind == "s3" else where.root / "state"
+    specs = FILES["specs.yaml"].replace("{url: state}", f"{{url: {url}}}")
+    specs = specs.replace("name: loyal\ntitle: Loyal", f"name: loyal\ntitle: Loyal {tmp_path.name}")
+    root = project(FILES | {"specs.yaml": specs}, {"data/people.parquet": people(400, loyal=300)})
+    applied = Applied(root, batch)
+    applied.where = where
+    applied.ok("apply", "--auto-approve", "--target", "segment-link/loyal-ios")
+    project.table("data/people.parquet", people(401, loyal=301))
+    applied.ok("apply", "--auto-approve", "--target", "segment-link/loyal-ios")
+    return applied
+
+
+def test_looking(batchctl: Applied) -> None:
+    (key,) = batchctl.keys()
+    line = batchctl.state("list")
+    assert key in line
+    assert "301" in line
+    shown = json.loads(batchctl.state("show", key))
+    assert shown == json.loads(batchctl.state("show", shown["audience"]))
+    assert shown["baseline"]["count"] == 301
+    assert batchctl("state", "show", "nobody").returncode == 1
+
+
+def test_verify_proves_and_finds(batchctl: Applied) -> None:
+    (key,) = batchctl.keys()
+    assert f"{key}  ok  301 members in 2 files" in batchctl.state("verify")
+    first = json.loads(batchctl.state("show", key))["baseline"]["files"][0]
+    found = batchctl.place.read(first["path"])
+    assert found is not None
+    damaged = bytearray(found.data)
+    damaged[len(damaged) // 2] ^= 1
+    batchctl.place.put(first["path"], bytes(damaged))
+    done = batchctl("state", "verify", key)
+    assert (done.returncode, "wrong" in done.stdout, "sha256" in done.stdout) == (1, True, True), done.stdout
+    batchctl.place.remove(first["path"])
+    assert "is missing" in batchctl("state", "verify").stdout
+
+
+def test_compact_folds_into_one_file_that_holds_the_same(batchctl: Applied) -> None:
+    (key,) = batchctl.keys()
+    before = set(batchctl.place.names("targets/"))
+    assert "1 target folded" in batchctl.state("compact")
+    assert f"{key}  ok  301 members in 1 file" in batchctl.state("verify")
+    assert "0 targets folded" in batchctl.state("compact", key)
+    assert "No changes." in batchctl.ok("plan", "--target", "segment-link/loyal-ios")
+    assert set(batchctl.place.names("targets/")) > before, "the last 5 versions keep their files"
+
+
+def test_rm_forgets_and_batch_keeps(batchctl: Applied) -> None:
+    (key,) = batchctl.keys()
+    assert batchctl("state", "rm", key).returncode == 64
+    assert "nothing was changed in Batch" in batchctl.state("rm", key, "--auto-approve")
+    assert batchctl.keys() == []
+    plan = batchctl.ok("plan", "--target", "segment-link/loyal-ios")
+    assert "batchctl import" in plan
+
+
+def test_mv_follows_an_account_whose_key_was_replaced(batchctl: Applied) -> None:
+    (key,) = batchctl.keys()
+    account, space, audience = key.split("/")
+    wrong = batchctl("state", "mv", key, f"{account}/{space}/other")
+    assert (wrong.returncode, "cannot be renamed" in wrong.stderr) == (1, True)
+    batchctl.state("mv", key, f"00c0ffee/{space}/{audience}")
+    assert batchctl.keys() == [f"00c0ffee/{space}/{audience}"]
+    batchctl.state("mv", audience, key)
+    assert "No changes." in batchctl.ok("plan", "--target", "segment-link/loyal-ios")
+
+
+def test_pull_and_push(batchctl: Applied, tmp_path: Path) -> None:
+    file = tmp_path / "pulled.json"
+    batchctl.state("pull", "--out", str(file))
+    serial = json.loads(file.read_bytes())["serial"]
+    assert batchctl.state("pull") == file.read_text()
+    (key,) = batchctl.keys()
+    batchctl.state("rm", key, "--auto-approve")
+    older = batchctl("state", "push", str(file), "--auto-approve")
+    assert (older.returncode, "--force" in older.stderr) == (1, True)
+    assert f"serial {serial + 2}" in batchctl.state("push", str(file), "--auto-approve", "--force")
+    assert batchctl.keys() == [key]
+    file.write_bytes(file.read_bytes().replace(b'"count": 301', b'"count": 302'))
+    assert "edited or damaged" in batchctl("state", "push", str(file), "--auto-approve").stderr
+
+
+def test_the_way_back_from_a_damaged_state(batchctl: Applied, tmp_path: Path) -> None:
+    batchctl.place.put("state.json", b"{}")
+    done = batchctl("plan")
+    assert done.returncode == 1
+    serial = max(int(name.split("-")[1].split(".")[0]) for name in batchctl.place.names("previous/"))
+    file = str(tmp_path / "back.json")
+    batchctl.state("pull", "--serial", str(serial), "--out", file)
+    assert batchctl("state", "push", file, "--auto-approve").returncode == 1
+    batchctl.state("push", file, "--auto-approve", "--force")
+    assert batchctl.place.read("previous/unreadable.json").data == b"{}"  # type: ignore[union-attr] - it is there
+    batchctl.ok("apply", "--auto-approve", "--target", "segment-link/loyal-ios")
+    assert "0 wrong" in batchctl.state("verify")
+
+
+def test_unlock_names_the_holder(batchctl: Applied) -> None:
+    assert "the lock is free" in batchctl.state("unlock", "--auto-approve")
+    holder = Holder(text="apply", started=NOW, run="https://ci.example/7")
+    with hold(batchctl.place, timeout_seconds=0, holder=holder) as permit:
+        done = batchctl("state", "unlock", "--auto-approve")
+        assert "https://ci.example/7" in done.stdout
+        if batchctl.where.kind == "folder":
+            assert (done.returncode, "free the moment process" in done.stderr) == (1, True)
+            permit(1.0)
+        else:
+            assert (done.returncode, "freed the lock of apply" in done.stdout) == (0, True)
+
+
+def test_an_unfinished_target_is_not_moved_nor_folded(batchctl: Applied, project: MakeProject, tmp_path: Path) -> None:
+    (key,) = batchctl.keys()
+    command, log = ("apply", "--auto-approve", "--target", "segment-link/loyal-ios"), tmp_path / "points"
+    project.table("data/people.parquet", people(402, loyal=302))
+    batchctl.process(*command, BATCHCTL_CRASH_AT="0", BATCHCTL_CRASH_LOG=str(log))
+    point = log.read_text().splitlines().index("ack: end") + 1
+    project.table("data/people.parquet", people(403, loyal=303))
+    assert batchctl.process(*command, BATCHCTL_CRASH_AT=str(point)).returncode == -9
+    if batchctl.where.kind == "s3":
+        batchctl.state("unlock", "--auto-approve")
+    assert "unfinished" in batchctl.state("list")
+    assert "unfinished" in batchctl("state", "mv", key, f"00c0ffee/{key.partition('/')[2]}").stderr
+    assert "0 targets folded" in batchctl.state("compact", key)
+    assert "unfinished" in batchctl.state("verify", key)
+    batchctl.ok(*command)
+    assert "0 wrong" in batchctl.state("verify")
