@@ -65,7 +65,7 @@ def _told(
         f"CREATE TEMP TABLE {newest} AS SELECT * FROM ({stacked}) "
         "QUALIFY row_number() OVER (PARTITION BY id ORDER BY n DESC, file_row_number DESC) = 1"
     )
-    kept = f"SELECT {picked} FROM {base} AS base WHERE {PRESENT} AND NOT EXISTS (SELECT 1 FROM {newest} AS later WHERE later.id = base.id)"
+    kept = f"SELECT {picked} FROM {base} AS base ANTI JOIN {newest} AS later ON later.id = base.id WHERE {PRESENT}"
     return f"({kept} UNION ALL SELECT {picked} FROM {newest} WHERE {PRESENT})"
 
 

@@ -1,60 +1,135 @@
-"""The first pass over everybody: which identifiers may differ from what Batch has been told. One hash aggregate.
+"""The fast path over everybody: which identifiers may differ from what Batch was told, and proof that no other does.
 
-Members, baseline and withheld identifiers are grouped by a hash of the case-folded identifier; a group that is exactly
-one member and one baseline row with equal identifier and attributes cannot differ. All others, about as many as
-changed, are *candidates* and are decided exactly, on the identifier itself. A difference could hide only where two
-identifiers collide in 64 bits and their contents collide in another 64 at once. The hashes live inside this query.
+One full join of 64-bit hashes finds the *candidates*, about as many as changed; they alone are decided exactly, on the
+identifier itself. The join says nothing of two identifiers with one hash, of identifiers that repeat, or of its own
+faults, so what was left out is proven: of the rows that are not candidates, members and baseline must have the same
+number and the same sum of another, independent hash. Where they don't, everything is compared exactly. Both hashes live
+inside one run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from reconciler.data.engine import Engine
-from reconciler.data.sql import ident
+from reconciler.data.sql import disjunction, ident
+
+Digest = Callable[[str], str]
+"""SQL of an identifier column → SQL of its 64-bit hash."""
+
+
+def digest(column: str) -> str:
+    """The hash by which both sides are joined."""
+    return f"hash({column})"
 
 
 def fold(column: str = "id") -> str:
-    """Hash by which rows are grouped: identifiers that differ only by case fall together."""
+    """Hash under which identifiers that differ only by case fall together."""
     return f"hash(lower({column}))"
 
 
-def find(
-    engine: Engine,
-    *,
-    members: str,
-    told: str,
-    withheld: str | None,
-    uncertain: str | None,
-    attributes: Sequence[str],
-    told_attributes: Sequence[str],
-    reasons: Sequence[str],
-) -> str:
-    """A table of one column ``h``: folded hashes of every identifier that has to be looked at exactly."""
-    names = sorted({*attributes, *told_attributes})
-    ours = _content(names, attributes)
-    theirs = _content(names, told_attributes)
-    fault = " + ".join(f"CAST({term} IS NOT NULL AS UTINYINT)" for term in ["fault", *map(ident, reasons)])
-    sides = [
-        f"SELECT {fold()} AS h, 1::UTINYINT AS side, xor({ours}, CAST({fault} AS UBIGINT)) AS content FROM {members} AS m",
-        f"SELECT {fold()}, 2::UTINYINT, {theirs} FROM {told} AS t",
-    ]
-    if withheld is not None:
-        sides.append(f"SELECT {fold()}, 4::UTINYINT, 0::UBIGINT FROM {withheld} AS w")
-    table = ident(engine.table("candidates"))
-    same = "(count(*) = 2 AND bit_or(side) = 3 AND bit_xor(content) = 0)"
-    engine.run(
-        f"CREATE TEMP TABLE {table} AS SELECT h FROM ({' UNION ALL '.join(sides)}) "
-        f"GROUP BY h HAVING NOT ({same} OR bit_or(side) = 4)"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum:
+    """Of the rows that are no candidates: their number, and the sum of the independent hash."""
+
+    rows: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What two sides are compared by."""
+
+    members: str
+    told: str
+    withheld: str | None
+    uncertain: str | None
+    attributes: Mapping[str, str]
+    """Logical type of every attribute of the members."""
+    told_attributes: Mapping[str, str]
+    reasons: Sequence[str]
+    """Member columns that are NULL when all is well."""
+    digest: Digest = digest
+
+    @property
+    def names(self) -> list[str]:
+        """All attributes, in one order for both sides."""
+        return sorted({*self.attributes, *self.told_attributes})
+
+
+def find(engine: Engine, search: Search) -> str:
+    """A table of one column ``h``: hashes of every identifier that has to be looked at exactly."""
+    h = search.digest("id")
+    odd = disjunction(f"{ident(name)} IS NOT NULL" for name in ("fault", *search.reasons))
+    member = (
+        f"SELECT {h} AS h, {odd} AS odd{_content(search, search.attributes)} FROM {search.members} WHERE id IS NOT NULL"
     )
-    if uncertain is not None:
-        engine.run(
-            f"INSERT INTO {table} SELECT {fold()} FROM {uncertain} WHERE {fold()} NOT IN (SELECT h FROM {table})"
-        )
+    told = f"SELECT {h} AS h, FALSE AS barred{_content(search, search.told_attributes)} FROM {search.told}"
+    if search.withheld is not None:
+        nothing = ", 0::UBIGINT AS v" if search.names else ""
+        told += f" UNION ALL SELECT {h}, TRUE{nothing} FROM {search.withheld}"
+    differs = " OR m.v <> t.v" if search.names else ""
+    table = ident(engine.table("candidates"))
+    engine.run(
+        f"CREATE TEMP TABLE {table} AS SELECT coalesce(m.h, t.h) AS h FROM ({member}) AS m FULL JOIN ({told}) AS t ON m.h = t.h "
+        f"WHERE t.h IS NULL OR (m.h IS NULL AND NOT t.barred) OR (m.h IS NOT NULL AND (t.barred OR m.odd{differs}))"
+    )
+    if search.uncertain is not None:
+        engine.run(f"INSERT INTO {table} SELECT {h} FROM {search.uncertain}")
     return table
 
 
-def _content(names: Sequence[str], present: Sequence[str]) -> str:
-    """Hash of the identifier and all attribute values, independent of the grouping hash."""
-    values = [ident(f"a:{name}") if name in present else "NULL" for name in names]
-    return f"hash({', '.join(['id', chr(39) + 'content' + chr(39), *values])})"
+def find_repeats(engine: Engine, search: Search, table: str) -> None:
+    """Adds the identifiers that more than one member row has: the join cannot tell them from single ones."""
+    h = search.digest("id")
+    engine.run(
+        f"INSERT INTO {table} SELECT {h} FROM {search.members} WHERE id IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+    )
+
+
+def split(
+    engine: Engine, stem: str, relation: str, *, picked: str, looked: str, near: str, check: str
+) -> tuple[str, Sum]:
+    """A table of the rows of `relation` which are `looked` at or `near`, with both as columns; the sum of all rows not looked at.
+
+    One pass: rows that are neither fall into one group of NULLs.
+    """
+    inner = f'SELECT {picked}, {check} AS "#check", coalesce({looked}, FALSE) AS looked FROM {relation}'
+    columns = [name for name, _ in engine.columns(inner) if name not in ("#check", "looked")]
+    kept = ", ".join(f"CASE WHEN looked OR near THEN {ident(name)} END AS {ident(name)}" for name in columns)
+    table, sums = ident(engine.table(stem)), ident(engine.table("sums"))
+    engine.run(
+        f'CREATE TEMP TABLE {sums} AS SELECT {kept}, looked, near, count(*) AS "#rows", sum("#check") AS "#sum" '
+        f"FROM (SELECT *, NOT looked AND coalesce({near}, FALSE) AS near FROM ({inner})) GROUP BY ALL"
+    )
+    rows, total = engine.row(f'SELECT coalesce(sum("#rows"), 0), coalesce(sum("#sum"), 0) FROM {sums} WHERE NOT looked')
+    engine.run(
+        f"CREATE TEMP TABLE {table} AS SELECT {', '.join(map(ident, columns))}, near FROM "
+        f'(SELECT *, unnest(range("#rows")) FROM {sums} WHERE looked OR near)'
+    )
+    engine.run(f"DROP TABLE {sums}")
+    return table, Sum(rows=int(str(rows)), total=int(str(total)))
+
+
+def check(search: Search, present: Mapping[str, str]) -> str:
+    """The independent hash of a row: identifier and attributes, every text shifted by one byte."""
+    values = [_shifted(f"a:{name}", present[name]) if name in present else "NULL" for name in search.names]
+    return f"hash({', '.join([_text('id'), *values])})"
+
+
+def _content(search: Search, present: Mapping[str, str]) -> str:
+    if not search.names:
+        return ""
+    values = [ident(f"a:{name}") if name in present else "NULL" for name in search.names]
+    return f", hash({', '.join([*values, '0'])}) AS v"
+
+
+def _shifted(name: str, kind: str) -> str:
+    if kind in ("string", "url"):
+        return _text(ident(name))
+    return _text(f"CAST({ident(name)} AS VARCHAR)") if kind == "list<string>" else ident(name)
+
+
+def _text(column: str) -> str:
+    return f"' ' || {column}"

@@ -100,8 +100,8 @@ class Opened:
         """SQL condition over the inner view under `alias`: consent given and not suppressed."""
         terms = [f"{alias}.{ident(self.spec.consent)} IS TRUE"] if self.spec.consent else []
         if self.suppressed and self.spec.suppress:
-            listed = f"listed.{ident(self.spec.suppress.key)} = {alias}.{self.key}"
-            terms.append(f"NOT EXISTS (SELECT 1 FROM {self.suppressed.view} AS listed WHERE {listed})")
+            listed = f"SELECT {ident(self.spec.suppress.key)} FROM {self.suppressed.view}"
+            terms.append(f"coalesce({alias}.{self.key} NOT IN ({listed}), TRUE)")
         return " AND ".join(terms) or "TRUE"
 
     @cached_property
@@ -208,6 +208,12 @@ def _readable(engine: Engine, sheet: Sheet, spec: Catalogue) -> None:
         )
 
 
+def _may_be_blank(engine: Engine, relation: Relation, text: str) -> bool:
+    """Whether a text may be blank. Statistics of the file answer for keys that all start with a printable character."""
+    low = f"SELECT 1 FROM {relation.sql} WHERE {text} < '!' LIMIT 1"
+    return relation.imported or engine.count(f"SELECT count(*) FROM ({low})") > 0
+
+
 def _sheet(engine: Engine, relation: Relation, fields: dict[str, str], name: str, *, key: str, what: str) -> Sheet:
     """The source as a view named `name`; a blank `key` is no key."""
     missing = [field for field in fields if field not in relation.columns]
@@ -217,8 +223,8 @@ def _sheet(engine: Engine, relation: Relation, fields: dict[str, str], name: str
             f"{what}: the source has no column {missing[0]}", why=f"it has {have}", fix="correct fields, or the source"
         )
     values = {field: typed(ident(field), relation.columns[field], kind) for field, kind in fields.items()}
-    if fields[key] == "string":
-        text = values[key].value
+    text = values[key].value
+    if fields[key] == "string" and _may_be_blank(engine, relation, text):
         values[key] = replace(values[key], value=f"CASE WHEN trim({text}) <> '' THEN {text} END")
     picked = [f"{value.value} AS {ident(field)}" for field, value in values.items()]
     flagged = {field: value for field, value in values.items() if value.checked}

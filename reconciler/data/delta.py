@@ -13,7 +13,9 @@ from pathlib import Path
 from reconciler.address import IdType
 from reconciler.data import candidates, people, verdict
 from reconciler.data.baseline import Told
+from reconciler.data.candidates import Digest, Search
 from reconciler.data.engine import Engine
+from reconciler.data.gather import Gathered, everybody, narrowed
 from reconciler.data.membership import Members
 from reconciler.data.rejects import collect
 from reconciler.data.sql import ident, key_hash, lit
@@ -37,18 +39,15 @@ class Request:
     """Wire item of a row as SQL text, to count bytes."""
 
 
-def diff(engine: Engine, request: Request) -> Staged:
+def diff(engine: Engine, request: Request, *, digest: Digest = candidates.digest) -> Staged:
     """Stages the delta of one target. Raises SourceError when a source cannot be read."""
     told = request.told
-    cand = _candidates(engine, request)
-    rows = people.gather(engine, request.links, cand) if request.links else None
-    wanted = _desired(engine, request, rows, cand)
-    told_part = _told_part(engine, told.told, cand)
-    uncertain = told.uncertain
+    gathered = _gathered(engine, request, digest)
+    wanted = _desired(engine, request, gathered, digest)
     inputs = Inputs(
         desired=wanted,
-        told=told_part,
-        uncertain=uncertain,
+        told=gathered.told if gathered else told.told,
+        uncertain=told.uncertain,
         held_keys=_held_keys(request, wanted),
         hold_missing=_hold_missing(request),
         withheld_keys=_union(m.withheld_keys for m in request.links),
@@ -56,7 +55,7 @@ def diff(engine: Engine, request: Request) -> Staged:
     )
     decided = verdict.decide(engine, inputs, request.rules)
     staged = _write(engine, decided, request)
-    counts = _counts(engine, request, told.told, told_part, rows, wanted, decided)
+    counts = _counts(engine, request, gathered, wanted, decided)
     rejects, path = collect(engine, request.links, wanted, decided)
     return replace(
         staged,
@@ -69,46 +68,35 @@ def diff(engine: Engine, request: Request) -> Staged:
     )
 
 
-def _candidates(engine: Engine, request: Request) -> str | None:
+def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | None:
     told, rules = request.told, request.rules
-    if told.told is None or rules.everybody or not request.same_rules or len(request.links) != 1:
+    if not request.links:
         return None
+    if told.told is None or rules.everybody or not request.same_rules or len(request.links) != 1:
+        return everybody(engine, request.links, told.told)
     members = request.links[0]
-    names = [a.name for a in members.link.attributes]
-    return candidates.find(
-        engine,
+    types = {a.name: a.type for a in members.link.attributes}
+    search = Search(
         members=members.rows,
         told=told.told,
         withheld=members.withheld,
         uncertain=told.uncertain,
-        attributes=names,
-        told_attributes=list(told.attributes),
-        reasons=[f"r:{name}" for name in names],
+        attributes=types,
+        told_attributes=told.attributes,
+        reasons=[f"r:{name}" for name in types],
+        digest=digest,
     )
+    return narrowed(engine, members, search)
 
 
-def _desired(engine: Engine, request: Request, rows: str | None, cand: str | None) -> people.Desired:
-    if rows is None:
+def _desired(engine: Engine, request: Request, gathered: Gathered | None, digest: Digest) -> people.Desired:
+    if gathered is None:
         empty = ident(engine.table("nobody"))
         engine.run(f"CREATE TEMP TABLE {empty} (id VARCHAR, k UUID)")
         return people.Desired(table=empty, checked="", clash=None, withheld=None, shared=0)
     return people.desired(
-        engine,
-        request.links,
-        rows,
-        told=request.told.told,
-        candidates=cand,
-        id_type=request.id_type,
-        profiles=request.rules.profiles,
+        engine, request.links, gathered, id_type=request.id_type, profiles=request.rules.profiles, digest=digest
     )
-
-
-def _told_part(engine: Engine, told: str | None, cand: str | None) -> str | None:
-    if told is None or cand is None:
-        return told
-    table = ident(engine.table("told"))
-    engine.run(f"CREATE TEMP TABLE {table} AS SELECT * FROM {told} WHERE {candidates.fold()} IN (SELECT h FROM {cand})")
-    return table
 
 
 def _union(parts: Iterable[str | None]) -> str | None:
@@ -167,9 +155,7 @@ def _write(engine: Engine, decided: str, request: Request) -> Staged:
 def _counts(
     engine: Engine,
     request: Request,
-    told: str | None,
-    part: str | None,
-    rows: str | None,
+    gathered: Gathered | None,
     wanted: people.Desired,
     decided: str,
 ) -> Counts:
@@ -183,11 +169,11 @@ def _counts(
     held, refused = engine.row(
         f"SELECT count(*) FILTER (WHERE held_back), count(*) FILTER (WHERE refused) FROM {decided}"
     )
-    told_all = engine.count(f"SELECT count(*) FROM {told}") if told else 0
-    looked_at = told_all if part == told else engine.count(f"SELECT count(*) FROM {part}")
-    unchanged = told_all - looked_at
+    unchanged = gathered.unchanged if gathered else 0
+    part = gathered.told if gathered else request.told.told
+    told_all = unchanged + (engine.count(f"SELECT count(*) FROM {part}") if part else 0)
     number = {name: n for name, (n, _) in changes.items()}
-    read = engine.count(f"SELECT count(*) FROM {rows}") if rows else 0
+    read = engine.count(f"SELECT count(*) FROM {gathered.rows}") if gathered else 0
     absent_again = engine.count(
         f"SELECT count(*) FROM {decided} WHERE kind IN ('add', 'put') AND NOT is_t AND change <> 'added' AND NOT refused"
     )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from reconciler.address import IdType
 from reconciler.data import checks
-from reconciler.data.candidates import fold
+from reconciler.data.candidates import Digest, fold
 from reconciler.data.engine import Engine
+from reconciler.data.gather import Gathered
 from reconciler.data.membership import Members
 from reconciler.data.sql import ident, key_hash
 
@@ -28,46 +29,27 @@ class Desired:
     shared: int
 
 
-def gather(engine: Engine, links: Sequence[Members], candidates: str | None) -> str:
-    """A table of the candidate rows of all links, with the link's and its mapping's number and, per attribute, that a
-    link covers it."""
-    table = ident(engine.table("rows"))
-    parts = []
-    mappings = list(dict.fromkeys(members.link.mapping.name for members in links))
-    for n, members in enumerate(links):
-        covered = "".join(f", TRUE AS {ident(f'c:{a.name}')}" for a in members.link.attributes)
-        where = f" WHERE {fold()} IN (SELECT h FROM {candidates})" if candidates else ""
-        if candidates:
-            where += " OR id IS NULL"
-        parts.append(
-            f"SELECT *, {n} AS link, {mappings.index(members.link.mapping.name)} AS mapping{covered} FROM {members.rows}{where}"
-        )
-    engine.run(f"CREATE TEMP TABLE {table} AS {' UNION ALL BY NAME '.join(parts)}")
-    return table
-
-
 def desired(
     engine: Engine,
     links: Sequence[Members],
-    rows: str,
+    gathered: Gathered,
     *,
-    told: str | None,
-    candidates: str | None,
     id_type: IdType,
     profiles: bool,
+    digest: Digest,
 ) -> Desired:
-    """Checks, withholds and merges the rows of a target; `told` is consulted for identifiers that clash by case.
+    """Checks, withholds and merges the rows of a target; what was told decides about identifiers that clash by case.
 
     Of several people with one identifier the smallest key counts, for each mapping by itself: what different mappings
     say of one identifier is joined.
     """
-    checked = _checked(engine, rows, id_type, profiles=profiles)
-    withheld = _withheld(engine, links, candidates)
+    checked = _checked(engine, gathered.rows, id_type, profiles=profiles)
+    withheld = _withheld(engine, links, gathered.candidates, digest)
     repeated = ident(engine.table("repeated"))
     engine.run(
         f"CREATE TEMP TABLE {repeated} AS SELECT {fold()} AS h FROM {checked} WHERE reason IS NULL GROUP BY 1 HAVING count(*) > 1"
     )
-    clash = _clash(engine, checked, repeated, told) if id_type is not IdType.EMAIL else None
+    clash = _clash(engine, checked, repeated, gathered) if id_type is not IdType.EMAIL else None
     columns = [name for name, _ in engine.columns(f"SELECT * FROM {checked}") if name[:2] in ("a:", "r:", "c:")]
     table, firsts = ident(engine.table("desired")), ident(engine.table("firsts"))
     barred = "".join(f" AND id NOT IN (SELECT id FROM {name})" for name in (withheld, clash) if name)
@@ -101,26 +83,29 @@ def _checked(engine: Engine, rows: str, id_type: IdType, *, profiles: bool) -> s
     return table
 
 
-def _withheld(engine: Engine, links: Sequence[Members], candidates: str | None) -> str | None:
+def _withheld(engine: Engine, links: Sequence[Members], candidates: str | None, digest: Digest) -> str | None:
     sources = list(dict.fromkeys(m.withheld for m in links if m.withheld is not None))
     if not sources:
         return None
     table = ident(engine.table("withheld"))
-    where = f" WHERE {fold()} IN (SELECT h FROM {candidates})" if candidates else ""
+    where = f" WHERE {digest('id')} IN (SELECT h FROM {candidates})" if candidates else ""
     engine.run(
         f"CREATE TEMP TABLE {table} AS SELECT DISTINCT id FROM ({' UNION ALL '.join(f'SELECT id FROM {s}{where}' for s in sources)})"
     )
     return table
 
 
-def _clash(engine: Engine, checked: str, repeated: str, told: str | None) -> str | None:
+def _clash(engine: Engine, checked: str, repeated: str, gathered: Gathered) -> str | None:
     table = ident(engine.table("clash"))
     groups = (
         f"SELECT lower(id) FROM {checked} WHERE reason IS NULL AND {fold()} IN (SELECT h FROM {repeated}) "
         "GROUP BY 1 HAVING count(DISTINCT id) > 1"
     )
-    known = f" AND id NOT IN (SELECT id FROM {told})" if told else ""
+    if gathered.near:
+        groups += f" UNION ALL SELECT lower(id) FROM {gathered.near}"
     engine.run(
-        f"CREATE TEMP TABLE {table} AS SELECT DISTINCT id FROM {checked} WHERE reason IS NULL AND lower(id) IN ({groups}){known}"
+        f"CREATE TEMP TABLE {table} AS SELECT id FROM (SELECT DISTINCT id FROM {checked} WHERE reason IS NULL AND lower(id) IN ({groups}))"
     )
+    if gathered.told and engine.count(f"SELECT count(*) FROM {table}"):
+        engine.run(f"DELETE FROM {table} WHERE id IN (SELECT id FROM {gathered.told})")
     return table if engine.count(f"SELECT count(*) FROM {table}") else None

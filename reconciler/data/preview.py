@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.data import people
+from reconciler.data.candidates import digest
 from reconciler.data.engine import Engine
+from reconciler.data.gather import everybody
 from reconciler.data.membership import Members
 from reconciler.data.rejects import collect
 from reconciler.data.sql import DUCK_TYPES, ident, lit
@@ -39,16 +41,8 @@ class Preview:
 def preview(engine: Engine, members: Members) -> Preview:
     """Evaluates one link for itself. Raises SourceError when a source or the segment's SQL cannot be read."""
     opened, profiles = members.opened, members.link.target.is_profiles
-    rows = people.gather(engine, [members], None)
-    wanted = people.desired(
-        engine,
-        [members],
-        rows,
-        told=None,
-        candidates=None,
-        id_type=members.link.id_type,
-        profiles=profiles,
-    )
+    gathered = everybody(engine, [members], None)
+    wanted = people.desired(engine, [members], gathered, id_type=members.link.id_type, profiles=profiles, digest=digest)
     nothing = ident(engine.table("nothing"))
     engine.run(f"CREATE TEMP TABLE {nothing} (id VARCHAR, words VARCHAR, refused BOOLEAN)")
     rejects, _ = collect(engine, [members], wanted, nothing)

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from reconciler.address import TargetKey, account_of
-from reconciler.data import refusals
+from reconciler.data import candidates, refusals
 from reconciler.data.checks import RULES
 from reconciler.data.engine import Engine
 from reconciler.data.reject_list import Rejected, listed
@@ -169,9 +169,10 @@ class Shop:
         now: datetime = NOW,
         retry_rejects: bool = False,
         exact: bool = False,
+        digest: candidates.Digest = candidates.digest,
         **fields: Any,
     ) -> dict[TargetKey, Turn]:
-        """Evaluates every target; `exact` keeps the hash pass over everybody out of it."""
+        """Evaluates every target; `exact` keeps the fast path out of it, `digest` is its hash."""
         courses = [self._course(target, **fields) for target in resolution(specs).targets]
         standings = {}
         for course in courses:
@@ -190,6 +191,7 @@ class Shop:
                 path_of=lambda file: self.root / file.path,
                 locate=lambda path: self.root / path,
                 retry_rejects=retry_rejects,
+                digest=digest,
             )
             found = evaluate(engine, courses, standings, ground)
             return {key: self._kept(staged) for key, staged in found.staged.items()}

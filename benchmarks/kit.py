@@ -1,0 +1,107 @@
+"""What every benchmark needs: whole processes measured by the operating system, and ratios printed as a table.
+
+A measurement is a process that does everything (imports, reading, computing, writing). Wall time suffers from whoever
+else uses the machine, so processor time (user + system) stands beside it; of several repetitions the best counts.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+ROOT = Path(__file__).parents[1]
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One process, or the best of several."""
+
+    wall: float
+    cpu: float
+    """User and system seconds of the process and its children."""
+    rss: float
+    """Peak resident memory in MiB."""
+    out: str = ""
+
+
+class Failed(Exception):
+    """A measured process did not exit with 0."""
+
+
+def measured(
+    command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, times: int = 1, codes: Sequence[int] = (0,)
+) -> Run:
+    """The best of `times` runs of a command; raises Failed when it exits with another code than `codes`."""
+    runs = [_once(command, {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, codes) for _ in range(times)]
+    return Run(
+        wall=min(run.wall for run in runs),
+        cpu=min(run.cpu for run in runs),
+        rss=min(run.rss for run in runs),
+        out=runs[-1].out,
+    )
+
+
+def _once(command: Sequence[str | Path], env: Mapping[str, str], codes: Sequence[int]) -> Run:
+    with tempfile.TemporaryFile() as out:
+        begun = perf_counter()
+        process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=subprocess.STDOUT, env=env)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = perf_counter() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        text = out.read().decode(errors="replace")
+    if process.returncode not in codes:
+        raise Failed(f"{' '.join(map(str, command))[:300]}\nexited with {process.returncode}:\n{text[-3000:]}")
+    peak = usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    return Run(wall=wall, cpu=usage.ru_utime + usage.ru_stime, rss=peak, out=text)
+
+
+def batchctl(*arguments: str | Path) -> list[str | Path]:
+    """The command line of batchctl, as a process."""
+    return [PYTHON, "-m", "reconciler", *arguments]
+
+
+def module(name: str, *arguments: str | int | Path) -> list[str | Path]:
+    """A module of this folder, as a process."""
+    return [PYTHON, "-m", f"benchmarks.{name}", *map(str, arguments)]
+
+
+def script(text: str, *arguments: str | int | Path) -> list[str | Path]:
+    """A few lines of Python, as a process."""
+    return [PYTHON, "-c", text, *map(str, arguments)]
+
+
+def number(text: str) -> int:
+    """``10m`` is 10,000,000."""
+    unit = {"k": 1_000, "m": 1_000_000}.get(text[-1:].lower(), 1)
+    return int(float(text.rstrip("kKmM")) * unit)
+
+
+def table(title: str, rows: Sequence[tuple[str, Run]], *, unit: Run, target: Mapping[str, str] | None = None) -> None:
+    """Prints every run as multiples of `unit`."""
+    print(f"\n{title}\n{machine()}")
+    print(f"| {'what':44} |  wall s | ÷ unit |   cpu s | ÷ unit | peak MiB | target")
+    print(f"|{'-' * 46}|--------:|-------:|--------:|-------:|---------:|-------")
+    for name, run in rows:
+        wished = (target or {}).get(name, "")
+        print(
+            f"| {name:44} | {run.wall:7.2f} | {run.wall / unit.wall:6.2f} | {run.cpu:7.2f} | {run.cpu / unit.cpu:6.2f} "
+            f"| {run.rss:8.0f} | {wished}",
+            flush=True,
+        )
+
+
+def machine() -> str:
+    """What the figures were measured on, and how busy it was."""
+    import duckdb
+
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}, DuckDB {duckdb.__version__}"

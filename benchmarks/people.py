@@ -1,0 +1,216 @@
+"""A project of any size: customers in Parquet, and a state that says what Batch has been told, 1 % ago.
+
+    python -m benchmarks.people FOLDER --rows 10m --attributes 2 --layers 5
+
+Identifiers are 36 characters. 1 % of the members joined since, 1 % left, 2 % changed when there are attributes; 1 % more
+are in the source without consent. The baseline is one base file and `layers` delta files of 0.1 % each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.kit import number
+
+ATTRIBUTES = {
+    "tier": ("string", "['none', 'silver', 'gold', 'platinum'][1 + hash({i}) % 4]"),
+    "orders": ("integer", "(hash({i}, 1) % 200)::BIGINT"),
+    "score": ("float", "round((hash({i}, 2) % 100000) / 1000, 2)::DOUBLE"),
+    "last_order": ("date", "DATE '2024-01-01' + (hash({i}, 3) % 700)::INTEGER"),
+    "city": ("string", "'City of ' || (hash({i}, 4) % 3000)::VARCHAR"),
+}
+"""Name → logical type and SQL of the value of person `i`."""
+
+SPECS = """\
+apiVersion: batchctl/v1
+kind: Project
+name: bench
+---
+apiVersion: batchctl/v1
+kind: Catalogue
+name: customers
+source: {path: customers.parquet}
+key: customer_id
+fields: {customer_id: string, consent: boolean%(fields)s}
+consent: consent
+---
+apiVersion: batchctl/v1
+kind: Segment
+name: everybody
+catalogue: customers
+where: customer_id IS NOT NULL
+---
+apiVersion: batchctl/v1
+kind: Destination
+name: shop
+platform: cep
+project_key: ${env:BENCH_PROJECT_KEY}
+rest_api_key: ${env:BENCH_REST_KEY}
+rate_limits: {requests_per_second: %(rate)s}
+attributes: {%(declared)s}
+---
+apiVersion: batchctl/v1
+kind: Mapping
+name: ids
+catalogue: customers
+identifier: {custom_id: customer_id}
+attributes: {%(mapped)s}
+---
+apiVersion: batchctl/v1
+kind: Action
+name: custom-ids
+destination: shop
+type: send_custom_ids
+mapping: ids
+---
+apiVersion: batchctl/v1
+kind: SegmentLink
+name: everybody-shop
+segment: everybody
+action: custom-ids
+audience: {name: everybody}
+"""
+
+KEYS = {"BENCH_PROJECT_KEY": "project", "BENCH_REST_KEY": "rest"}
+CREATED = "2026-01-01T00:00:00Z"
+
+
+def specs(folder: Path, *, attributes: int, rate: float = 1000) -> None:
+    """Writes the project's documents."""
+    chosen = list(ATTRIBUTES.items())[:attributes]
+    kinds = "".join(f", {name}: {kind}" for name, (kind, _) in chosen)
+    text = SPECS % {
+        "fields": kinds,
+        "declared": kinds.removeprefix(", "),
+        "mapped": ", ".join(f"{name}: {name}" for name, _ in chosen),
+        "rate": f"{rate:.3f}",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "specs.yaml").write_text(text)
+
+
+def members(folder: Path, *, rows: int, attributes: int, before: bool = False) -> Path:
+    """Writes customers.parquet: persons 1 % … 101 %, or (`before`) 0 … 100 % with the values they had then."""
+    path = folder / ("before.parquet" if before else "customers.parquet")
+    start = 0 if before else rows // 100
+    values = _values(attributes, changed=not before)
+    stop = start + rows
+    _copy(
+        f"SELECT {_id('i')} AS customer_id, i < {stop} AS consent{values} FROM range({start}, {stop + rows // 100}) AS r(i)",
+        path,
+    )
+    return path
+
+
+def state(folder: Path, *, rows: int, attributes: int, layers: int) -> None:
+    """Writes a state that was told persons 0 … 100 %: a base file and `layers` small delta files."""
+    from reconciler import __version__
+    from reconciler.address import IdType, Space, TargetKey, account_of
+    from reconciler.data.checks import RULES
+    from reconciler.plan.identifier import identifier_digest
+    from reconciler.state.state import Baseline, TargetState
+    from reconciler.state.store import LocalStore, new_state, slug_of
+
+    target = _target(folder)
+    key = TargetKey(account_of(KEYS["BENCH_PROJECT_KEY"]), Space.CEP, "everybody")
+    shutil.rmtree(folder / ".batchctl", ignore_errors=True)
+    store = LocalStore(folder / ".batchctl", project="bench", environment="")
+    each = rows // 1000
+    spans = [(0, rows), *((n * each, (n + 1) * each) for n in range(1, layers + 1))]
+    files = []
+    for n, (start, stop) in enumerate(spans):
+        local = folder / f"layer-{n}.parquet"
+        written = _copy(_told(start, stop, attributes), local)
+        files.append(
+            store.put_file(local, f"targets/{slug_of(key)}/{'delta' if n else 'base'}-{n}.parquet", rows=written)
+        )
+        local.unlink()
+    now = datetime.now(UTC)
+    fresh = new_state(project="bench", environment="", tool=f"batchctl {__version__}")
+    store.write(
+        fresh.with_target(
+            TargetState(
+                account=key.account, space=key.space, audience=key.audience, destination="shop",
+                api_url=None, api_version="2.11", id_type=IdType.CUSTOM,
+                keys={"rest": "${env:BENCH_REST_KEY}", "project": "${env:BENCH_PROJECT_KEY}"},
+                links=("segment-link/everybody-shop",), created=CREATED, committed=True,
+                last_full=now, last_commit=now,
+                baseline=Baseline(
+                    files=tuple(files), count=rows, rules=RULES, identifier=identifier_digest(target),
+                    attributes={name: kind for name, (kind, _) in list(ATTRIBUTES.items())[:attributes]},
+                ),
+            )
+        )
+    )  # fmt: skip
+
+
+def project(folder: Path, *, rows: int, attributes: int = 0, layers: int = 5) -> Path:
+    """A whole project; made once per folder and size."""
+    mark = folder / f"made-{rows}-{attributes}-{layers}"
+    if not mark.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        specs(folder, attributes=attributes)
+        members(folder, rows=rows, attributes=attributes)
+        state(folder, rows=rows, attributes=attributes, layers=layers)
+        mark.touch()
+    return folder
+
+
+def _target(folder: Path):
+    import os
+
+    from reconciler.cli.options import Common
+    from reconciler.cli.session import open_session
+
+    os.environ.update(KEYS)
+    (target,) = open_session(
+        Common(folder=folder, env=None, variables={}, colour=False, log_json=False)
+    ).resolution.targets
+    return target
+
+
+def _id(i: str) -> str:
+    return f"CAST(CAST(md5('person' || {i}) AS UUID) AS VARCHAR)"
+
+
+def _values(attributes: int, *, changed: bool, prefix: str = "") -> str:
+    seed = "CASE WHEN i % 50 = 7 THEN i + 1000000007 ELSE i END" if changed else "i"
+    chosen = list(ATTRIBUTES.items())[:attributes]
+    return "".join(f', {sql.format(i=seed)} AS "{prefix}{name}"' for name, (_, sql) in chosen)
+
+
+def _told(start: int, stop: int, attributes: int) -> str:
+    values = _values(min(attributes, len(ATTRIBUTES)), changed=False, prefix="a:")
+    key = f"CAST(md5({_id('i')}) AS UUID)"
+    return (
+        f"SELECT {_id('i')} AS id, 'add' AS kind, {key} AS k, CAST([] AS VARCHAR[]) AS held{values} "
+        f"FROM range({start}, {stop}) AS r(i)"
+    )
+
+
+def _copy(query: str, to: Path) -> int:
+    import duckdb
+
+    with duckdb.connect(config={"memory_limit": "1GB", "threads": 2, "preserve_insertion_order": False}) as connection:
+        found = connection.execute(
+            f"COPY ({query}) TO '{to}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+        ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rows", type=number, default="1m")
+    parser.add_argument("--attributes", type=int, default=0)
+    parser.add_argument("--layers", type=int, default=5)
+    asked = parser.parse_args()
+    project(asked.folder, rows=asked.rows, attributes=asked.attributes, layers=asked.layers)
+
+
+if __name__ == "__main__":
+    main()

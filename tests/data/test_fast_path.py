@@ -1,0 +1,123 @@
+"""The fast path decides what the exact comparison decides, whatever collides, repeats or differs only by case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.data.candidates import Digest
+from tests.data.kit import Shop, Turn, documents
+
+FIELDS = {"pid": "string", "mail": "string", "tier": "string", "score": "float", "ok": "boolean"}
+CATALOGUE = {"source": {"path": "people.csv"}, "key": "pid", "fields": FIELDS, "consent": "ok"}
+PLAIN = documents(catalogue=CATALOGUE, identifier={"custom_id": "mail"})
+CARRYING = documents(
+    catalogue=CATALOGUE,
+    identifier={"custom_id": "mail"},
+    attributes={"tier": "tier", "score": "score"},
+    declared={"tier": "string", "score": "float"},
+)
+Row = tuple[str, str, str, str, str]
+
+
+def people(*rows: Row) -> str:
+    return "\n".join([",".join(FIELDS), *(",".join(row) for row in rows), ""])
+
+
+def said(turn: Turn) -> object:
+    """Everything a plan says of a turn but how it was found."""
+    return turn.rows, turn.staged.counts, turn.staged.rejects, turn.rejected
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"]),
+        st.sampled_from(["", "a", "A", "b", "c", "d", " d", "e", "ä", "Ä"]),
+        st.sampled_from(["", "gold", "silver", "x" * 400]),
+        st.sampled_from(["", "1", "0.1", "-0", "nan", "rich"]),
+        st.sampled_from(["true", "true", "true", "false", ""]),
+    ),
+    max_size=9,
+)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(before=ROWS, after=ROWS, carrying=st.booleans())
+def test_it_decides_what_the_exact_comparison_decides(
+    tmp_path_factory: pytest.TempPathFactory, before: list[Row], after: list[Row], carrying: bool
+) -> None:
+    shop, specs = Shop(tmp_path_factory.mktemp("shop")), CARRYING if carrying else PLAIN
+    shop.write("people.csv", people(*before))
+    shop.apply(specs)
+    shop.write("people.csv", people(*after))
+    assert said(shop.look(specs)) == said(shop.look(specs, exact=True))
+
+
+def one_for(*ids: str) -> Digest:
+    """A hash under which these identifiers collide, and no others."""
+    listed = ", ".join(f"'{one}'" for one in ids)
+    return lambda column: f"CASE WHEN {column} IN ({listed}) THEN 1::UBIGINT ELSE hash({column}) END"
+
+
+@pytest.mark.parametrize("specs", [PLAIN, CARRYING])
+@pytest.mark.parametrize("digest", [one_for("left", "joined"), lambda _: "1::UBIGINT"])
+def test_colliding_identifiers_fall_back_to_the_exact_comparison(
+    shop: Shop, specs: list[object], digest: Digest
+) -> None:
+    stays = ("p1", "stays", "gold", "1", "true")
+    shop.write("people.csv", people(stays, ("p2", "left", "gold", "1", "true")))
+    shop.apply(specs)
+    shop.write("people.csv", people(stays, ("p3", "joined", "gold", "1", "true")))
+    turn = shop.look(specs, digest=digest)
+    assert turn.added == {"joined"}
+    assert turn.removed == {"left"}
+    assert said(turn) == said(shop.look(specs, exact=True))
+
+
+def test_attributes_of_colliding_identifiers_are_compared(shop: Shop) -> None:
+    shop.write("people.csv", people(("p1", "a", "gold", "1", "true"), ("p2", "b", "silver", "2", "true")))
+    shop.apply(CARRYING)
+    shop.write("people.csv", people(("p1", "a", "silver", "2", "true"), ("p2", "b", "gold", "1", "true")))
+    turn = shop.look(CARRYING, digest=one_for("a", "b"))
+    assert turn.of("add", "put") == {"a": {"tier": "silver", "score": 2.0}, "b": {"tier": "gold", "score": 1.0}}
+
+
+def test_an_identifier_that_repeats_leaves_with_its_last_person(shop: Shop) -> None:
+    both = [(key, "shared", "gold", "1", "true") for key in ("p1", "p2")]
+    shop.write("people.csv", people(*both, ("p3", "c", "", "", "true")))
+    shop.apply(PLAIN)
+    shop.write("people.csv", people(both[0], ("p3", "c", "", "", "true")))
+    assert not shop.look(PLAIN).rows
+    shop.write("people.csv", people(*both, ("p4", "d", "", "", "true")))
+    turn = shop.look(PLAIN)
+    assert (turn.added, turn.removed, turn.staged.counts.shared) == ({"d"}, {"c"}, 1)
+
+
+def test_an_identifier_that_differs_only_by_case_from_one_told_and_unchanged_is_refused(shop: Shop) -> None:
+    told = ("p1", "abc", "", "", "true")
+    shop.write("people.csv", people(told))
+    shop.apply(PLAIN)
+    shop.write("people.csv", people(told, ("p2", "ABC", "", "", "true"), ("p3", "new", "", "", "true")))
+    turn = shop.look(PLAIN)
+    assert turn.added == {"new"}
+    assert turn.reasons == {"differs from another identifier only by case": 1}
+
+
+def test_a_shared_identifier_of_somebody_without_consent_is_found(shop: Shop) -> None:
+    shop.write("people.csv", people(("p1", "a", "", "", "true"), ("p2", "b", "", "", "true")))
+    shop.apply(PLAIN)
+    shop.write("people.csv", people(("p1", "a", "", "", "true"), ("p2", "b", "", "", "true"), ("p3", "a", "", "", "")))
+    assert set(shop.look(PLAIN).of("consent")) == {"a"}
+
+
+def test_suppressed_people_leave(shop: Shop, tmp_path: Path) -> None:
+    suppressing = {**CATALOGUE, "suppress": {"path": "suppressed.csv", "key": "pid"}}
+    specs = documents(catalogue=suppressing, identifier={"custom_id": "mail"})
+    shop.write("suppressed.csv", "pid\np9\n")
+    shop.write("people.csv", people(("p1", "a", "", "", "true"), ("p2", "b", "", "", "true")))
+    shop.apply(specs)
+    shop.write("suppressed.csv", "pid\np2\n")
+    assert set(shop.look(specs).of("consent")) == {"b"}
