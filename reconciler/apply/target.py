@@ -13,7 +13,7 @@ from reconciler.errors import BatchError, Refused4xx
 from reconciler.observed import Observed
 from reconciler.plan import Change, Op
 from reconciler.state.standing import Acked, Standing
-from reconciler.state.state import DataFile, Pending, TargetState
+from reconciler.state.state import DataFile, LastWrite, Pending, TargetState
 
 
 def carry_out(work: Work) -> None:
@@ -68,7 +68,7 @@ def _write(work: Work) -> None:
     if change.create and target.created is None:
         target = _create(work, target)
     elif work.batches:
-        _wait_for_last_run(work, before)
+        _wait_for_last_run(work, before, target)
     if work.batches and change.file is not None:
         _send(work, target, acked)
     books.put(committed(work.tools, change, target, work.sent, acked))
@@ -124,13 +124,21 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
             "last_full": before.known.last_full if before else None,
             "last_commit": before.known.last_commit if before else None,
             "known_offset": before.known.known_offset if before else 0,
-            "last_write": before.known.last_write if before and not change.create else None,
+            "last_write": _last_write(before.known) if before and not change.create else None,
             "created": None if change.create else template.created,
         }
     )
     if work.batches or change.create:
         books.put(target)
     return target
+
+
+def _last_write(known: TargetState) -> LastWrite | None:
+    """What has to be APPLIED before anything else is sent: the creation itself when nobody saw its end."""
+    begun = known.pending if known.created is None else None
+    if begun is not None and begun.create:
+        return LastWrite(token=None, sent_at=begun.started, applied=False)
+    return known.last_write
 
 
 def _create(work: Work, target: TargetState) -> TargetState:
@@ -150,13 +158,13 @@ def _create(work: Work, target: TargetState) -> TargetState:
         found = barrier.wait_present(client, name, id_type, deadline=work.tools.deadline, cancel=work.tools.cancel)
         if found is None:
             raise NotIndexed(f"audience {name} was created but is not shown yet", fix="run batchctl apply again later")
-        work.wait_for(token)
     elif not _ours(found, target, change):
         raise BatchError(
             f"audience {name} exists and is not ours",
             why="it appeared after the plan was made",
             fix=f"batchctl import {change.address} {name} takes it over",
         )
+    work.wait_for(token)
     target = target.model_copy(update={"created": found.created})
     work.tools.books.put(target)
     return target
@@ -167,9 +175,9 @@ def _ours(found: Observed, target: TargetState, change: Change) -> bool:
     return same and not found.nb_ids and target.pending is not None and target.pending.create
 
 
-def _wait_for_last_run(work: Work, before: Standing | None) -> None:
+def _wait_for_last_run(work: Work, before: Standing | None, target: TargetState) -> None:
     """The barrier across runs: a write of an earlier run that was not seen APPLIED is waited for."""
-    last = before.known.last_write if before else None
+    last = target.last_write
     if last is None or last.applied:
         return
     if before and before.acked.in_flight is not None:

@@ -40,6 +40,7 @@ class Bodies:
 
     def kinds(self, start: int, stop: int) -> list[str]:
         """Row kinds of [start, stop)."""
+        self._at = None
         query = f"SELECT kind FROM {self._from} WHERE file_row_number >= {start} AND file_row_number < {stop} ORDER BY file_row_number"
         return [str(kind) for (kind,) in self._execute(query).fetchall()]
 

@@ -60,18 +60,22 @@ def identifier_reason(column: str, id_type: IdType, *, profiles: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of attribute values for one kind of target; bytes of UTF-8 and numbers of items."""
+    """Bounds of attribute values for one kind of target; bytes of UTF-8 and numbers of items.
+
+    `folded`: lists are tags, which Batch's SDKs send in lower case (https://github.com/BatchLabs/Batch-Android-SDK).
+    """
 
     text: int
     url: int
     items: int
     item: int
+    folded: bool = True
 
 
 def limits_of(space: Space, *, profiles: bool, tags: bool = False) -> Limits:
     """Bounds by target (https://doc.batch.com/guides/message-personalization/basics, Batch SDK sources)."""
     if space is Space.CEP:
-        return Limits(text=300, url=2048, items=25, item=300)
+        return Limits(text=300, url=2048, items=25, item=300, folded=False)
     if tags:
         return Limits(text=64, url=2048, items=10, item=64)
     return Limits(text=64, url=64 if profiles else 2048, items=50, item=64)
@@ -158,7 +162,7 @@ def _bounded(value: str, wanted: LinkAttribute, limits: Limits) -> tuple[str, li
         case "timestamp":
             return f"date_trunc('second', {value})", []
         case "list<string>":
-            item = "lower(x)" if wanted.name == "$tags" else "x"
+            item = "lower(x)" if limits.folded else "x"
             kept = f"list_transform(list_filter({value}, lambda x: x IS NOT NULL AND trim(x) <> ''), lambda x: {item})"
             unique = f"list_filter({kept}, lambda x, i: list_position({kept}, x) = i)"
             return f"CASE WHEN len({kept}) > 0 THEN {unique} END", [

@@ -32,7 +32,7 @@ def _step(value: str, name: str, args: tuple[object, ...]) -> str:
         case "digits", ():
             return f"regexp_replace({value}, '[^0-9]', '', 'g')"
         case "default", (fallback,):
-            return f"coalesce(nullif({value}, ''), {lit(str(fallback))})"
+            return f"CASE WHEN nullif({trimmed(value)}, '') IS NULL THEN {lit(str(fallback))} ELSE {value} END"
         case "map", (Mapping() as table,):
             cases = " ".join(f"WHEN {lit(str(k))} THEN {lit(str(v))}" for k, v in table.items())
             return f"CASE {value} {cases} ELSE {value} END" if cases else value

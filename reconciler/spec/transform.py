@@ -1,6 +1,6 @@
 """Transforms of a mapping: ``lower``, ``replace(a, b)``, ``map({fr: France})`` as text or as a one-key mapping.
 
-Parsed into ``(name, arguments)``: ``("substring", (0, 3))``, ``("map", ({"fr": "France"},))``. Nothing is guessed.
+Parsed into ``(name, arguments)``: ``("substring", (1, 3))``, ``("map", ({"fr": "France"},))``. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ USE = {
     "default": "default(unknown)",
     "map": "map({fr: France, de: Germany})",
     "replace": 'replace(" ", "_")',
-    "substring": "substring(0, 3)",
+    "substring": "substring(1, 3)",
 }
 _TOKEN = re.compile(r"""\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')|(?P<mark>[{}:,])|(?P<bare>[^"'{}:,]+))\s*""")
 _CALL = re.compile(r"([a-z0-9]+)\s*(?:\((.*)\))?", re.DOTALL)
@@ -87,7 +87,7 @@ def _parse(entry: object) -> Transform:
         raise _Bad("a transform is a word or a call\nwrite e.g. lower or replace(a, b)")
     call = _CALL.fullmatch(entry.strip())
     if call is None:
-        raise _Bad("this transform cannot be read\nwrite it as name or name(arguments), e.g. lower or substring(0, 3)")
+        raise _Bad("this transform cannot be read\nwrite it as name or name(arguments), e.g. lower or substring(1, 3)")
     return _checked(call[1], None if call[2] is None else _arguments(call[1], call[2]))
 
 
@@ -136,7 +136,7 @@ def _replace(args: list[object]) -> tuple[object, ...] | None:
 def _substring(args: list[object]) -> tuple[object, ...] | None:
     numbers = [int(arg) if isinstance(arg, str) and re.fullmatch(r"[0-9]{1,6}", arg) else arg for arg in args]
     match numbers:
-        case [int(start), int(length)] if not any(isinstance(arg, bool) for arg in args) and start >= 0 and length > 0:
+        case [int(start), int(length)] if not any(isinstance(arg, bool) for arg in args) and start >= 1 and length > 0:
             return start, length
     return None
 
