@@ -7,7 +7,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test stores lint schemas snapshots format browser clean
+.PHONY: help demo test stores soak lint schemas snapshots format browser clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ test: $(INSTALLED) $(LANGUAGE_SERVER) browser lint ## everything CI runs
 
 stores: $(INSTALLED) $(LANGUAGE_SERVER) ## kill -9 at every point of an apply whose state is in a bucket
 	BATCHCTL_EVERY_POINT=1 $(BIN)/pytest -n $(WORKERS) tests/stores
+
+soak: $(INSTALLED) ## hours of it: every switch, every point to kill at, many random worlds and faults
+	BATCHCTL_SOAK=1 HYPOTHESIS_PROFILE=deep $(BIN)/pytest -n $(WORKERS) tests/apply
 
 lint: $(INSTALLED) ## style, types, generated files, layers
 	$(BIN)/ruff check .

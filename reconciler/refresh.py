@@ -74,8 +74,8 @@ def _counted(client: Reader, standing: Standing, cancel: threading.Event) -> Obs
     seen = client.view(known.audience, known.id_type)
     if seen is None or seen.indexing != "APPLIED":
         return seen
-    expected = known.baseline.count
-    if seen.nb_ids is None or seen.nb_ids in (expected, expected + known.known_offset):
+    expected = {known.baseline.count, known.baseline.count + known.known_offset}
+    if seen.nb_ids is None or seen.nb_ids in expected:
         return seen
     return barrier.settled_count(
         client, known.audience, known.id_type, expected=expected, deadline=SETTLE, cancel=cancel

@@ -62,13 +62,13 @@ def acked_of(store: StateReader, known: TargetState) -> Acked:
 
 def folded(lines: tuple[Ack, ...]) -> Acked:
     """The log's lines as one value."""
-    answered = [line for line in lines if line.batch != SENDING]
+    accepted = [line for line in lines if line.batch != SENDING and line.stop > line.start]
     last = lines[-1] if lines else None
     in_flight: datetime | None = last.at if last is not None and last.batch == SENDING else None
     return Acked(
-        accepted=merged((line.start, line.stop) for line in answered),
-        refused=tuple(pair for line in answered for pair in line.refused),
-        tokens=tuple(line.token for line in answered if line.token),
-        at=answered[-1].at if answered else None,
+        accepted=merged((line.start, line.stop) for line in accepted),
+        refused=tuple(pair for line in accepted for pair in line.refused),
+        tokens=tuple(line.token for line in accepted if line.token),
+        at=accepted[-1].at if accepted else None,
         in_flight=in_flight,
     )

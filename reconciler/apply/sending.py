@@ -8,21 +8,30 @@ from datetime import datetime
 
 from reconciler.apply.tools import Progress, Tools
 from reconciler.batch.client import Client, Written
+from reconciler.batch.transport import Cancelled
 from reconciler.data.bodies import Bodies
-from reconciler.errors import BatchError, Locked, Refused4xx
+from reconciler.errors import BatchctlError, BatchError, Locked, Refused4xx
 from reconciler.plan import Change
 from reconciler.state.acks import SENDING, Ack, AckLog
-from reconciler.state.standing import Ranges, subtract
+from reconciler.state.standing import Ranges, merged, size, subtract
 from reconciler.state.state import Batch
 
 REFUSALS_AT_MOST = 300
-"""Refused requests of one target after which halving stops: something is wrong with all rows, not with some."""
+"""Refused requests after which halving stops, unless more rows were accepted than refused: then it is single rows."""
+REMOVALS = frozenset({"consent", "remove", "reset"})
 POINTLESS = 32
 """Refused requests without a single accepted row: not a question of single rows."""
 
 
 class Vanished(BatchError):
     """The audience is not there any more."""
+
+    def __init__(self, audience: str, *, why: str = "") -> None:
+        super().__init__(
+            f"audience {audience} is not there any more",
+            why=why or "it was deleted after the plan was made",
+            fix="run batchctl plan: it shows what creating it again would do",
+        )
 
 
 @dataclass(slots=True)
@@ -40,6 +49,11 @@ class Sent:
     largest: int = 0
     """Rows of the largest request after a 413; 0 = no such limit met."""
 
+    @property
+    def told(self) -> int:
+        """Rows accepted, those excepted that Batch refused one by one."""
+        return size(merged(self.accepted)) - len(self.refused)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
@@ -49,11 +63,14 @@ class Sender:
     tools: Tools
     client: Client
     bodies: Bodies
-    replace_item: str
+    second_item: str
+    """See `items.replacement_of`."""
     log: AckLog
     sent: Sent
     barrier: Callable[[Sent], None]
     """Waits until everything sent so far is APPLIED; raises BatchError at the deadline."""
+    holds: Callable[[int, int], bool]
+    """Whether Batch counts what it would count if it had carried these rows out already."""
 
     def send(self, batches: tuple[Batch, ...], already: Ranges) -> None:
         """All batches in order, less the rows acknowledged already; raises BatchError when it cannot go on."""
@@ -63,37 +80,73 @@ class Sender:
                 continue
             if batch.barrier:
                 self.barrier(self.sent)
+            told = self.sent.told
             for start, stop in todo:
-                self._slices(number, batch, start, stop)
+                self._slices(number, self._rest(batch, told), start, stop)
+            if batch.replace and self.sent.told == told:
+                audience = self.change.target_key.audience
+                raise BatchError(
+                    f"audience {audience}: Batch refused every row that was to replace its members",
+                    why=self.sent.refused[-1][1] if self.sent.refused else "",
+                    fix="batchctl rejects lists them",
+                )
             self._report()
 
     def _slices(self, number: int, batch: Batch, start: int, stop: int) -> None:
-        step = self.sent.largest or stop - start
+        step, told = self.sent.largest or stop - start, self.sent.told
         for at in range(start, stop, step):
-            self._range(number, batch, at, min(at + step, stop))
+            self._range(number, self._rest(batch, told), at, min(at + step, stop))
 
-    def _range(self, number: int, batch: Batch, start: int, stop: int) -> None:
+    def _rest(self, batch: Batch, told: int) -> Batch:
+        """Once part of a *replace* has gone through (`told` rows were accepted before it), the rest is added to it."""
+        if not batch.replace or self.sent.told == told:
+            return batch
+        self.barrier(self.sent)
+        return batch.model_copy(update={"replace": False})
+
+    def _range(self, number: int, batch: Batch, start: int, stop: int, *, half: bool = False) -> None:
+        if self.tools.cancel.is_set():
+            raise Cancelled
         if self.sent.last_at is not None and not self.sent.tokens:
             self.barrier(self.sent)  # without tokens writes cannot be told apart: one in flight at a time
-        self.log.append(Ack(batch=SENDING, start=start, stop=stop, token=None, at=self.tools.clock()))
+        self._log(SENDING, start, stop)
         self.sent.requests += 1
         try:
             written = self._request(batch, start, stop)
         except Refused4xx as error:
-            self._refused(number, batch, start, stop, error)
-            return
-        except (BatchError, Locked) as error:
-            maybe = getattr(error, "maybe_processed", True)
-            (self.sent.unknown if maybe else self.sent.failed).append((start, stop))
+            self._log(number, start, start)  # answered: nothing is in flight
+            self._refused(number, batch, start, stop, error, half=half)
+        except BatchctlError as error:
+            self._stopped(number, start, stop, error)
             raise
-        self._accepted(number, start, stop, written)
+        else:
+            if stop - start > 1 and any(error.index < 0 for error in written.errors):
+                self.sent.requests_refused += 1
+                self._halves(number, batch, start, stop)  # Batch does not say which rows it means
+            else:
+                self._accepted(number, start, stop, written)
+
+    def _stopped(self, number: int, start: int, stop: int, error: BatchctlError) -> None:
+        """Unknown when it may have been processed; else nothing is in flight, and that is written down."""
+        if getattr(error, "maybe_processed", False):
+            self.sent.unknown.append((start, stop))
+            return
+        if not isinstance(error, Locked):  # without the lock nothing is written either
+            self._log(number, start, start)
+        if not isinstance(error, Cancelled):
+            self.sent.failed.append((start, stop))
+
+    def _log(
+        self, number: int, start: int, stop: int, token: str | None = None, refused: tuple[tuple[int, str], ...] = ()
+    ) -> datetime:
+        at = self.tools.clock()
+        self.log.append(Ack(batch=number, start=start, stop=stop, token=token, at=at, refused=refused))
+        return at
 
     def _request(self, batch: Batch, start: int, stop: int) -> Written:
         change = self.change
         if batch.replace:
-            return self.client.replace(
-                change.target_key.audience, self.bodies.take(start, stop, item=self.replace_item)
-            )
+            return self.client.replace(change.target_key.audience, self.bodies.take(start, stop, item=self.second_item))
         items = self.bodies.take(start, stop)
         if change.target_key.is_profiles:
             return self.client.write_profiles(change.route, items, stop - start)
@@ -104,55 +157,78 @@ class Sender:
         for error in written.errors:
             words_of = error.reason or error.category or "refused"
             text = f"{error.attribute}: {words_of}" if error.attribute else words_of
-            meant = range(start, stop)[error.index : error.index + 1]
-            for row in meant:
-                words.setdefault(row, text)
-        at = self.tools.clock()
+            words.setdefault(start + max(error.index, 0), text)
         refused = tuple(sorted(words.items()))
-        self.log.append(Ack(batch=number, start=start, stop=stop, token=written.token, at=at, refused=refused))
+        at = self._log(number, start, stop, written.token, refused)
         self.sent.accepted.append((start, stop))
         self.sent.refused += refused
         self.sent.last_at = at
         if written.token:
             self.sent.tokens.append(written.token)
 
-    def _refused(self, number: int, batch: Batch, start: int, stop: int, error: Refused4xx) -> None:
+    def _refused(
+        self, number: int, batch: Batch, start: int, stop: int, error: Refused4xx, *, half: bool = False
+    ) -> None:
         self.sent.requests_refused += 1
-        pointless = self.sent.requests_refused >= POINTLESS and not self.sent.accepted
-        if error.status in (401, 403) or batch.replace or pointless or self.sent.requests_refused > REFUSALS_AT_MOST:
+        if error.status in (401, 403) or self._pointless:
             self.sent.failed.append((start, stop))
             raise error
         if not self.change.target_key.is_profiles and self._gone():
             self.sent.failed.append((start, stop))
-            raise Vanished(
-                f"audience {self.change.target_key.audience} is not there any more",
-                why=error.what,
-                fix="run batchctl plan: it shows what creating it again would do",
-            ) from None
-        if stop - start == 1:
+            raise Vanished(self.change.target_key.audience, why=error.what) from None
+        if not half and not batch.replace and self._removes(start, stop) and self.holds(start, stop):
+            self._log(number, start, stop)
+            self.sent.accepted.append((start, stop))
+        elif stop - start == 1:
             self._single(number, start, error)
-            return
-        middle = (start + stop) // 2
-        if error.status == 413:
-            self.sent.largest = middle - start
-        before = len(self.sent.refused)
-        self._range(number, batch, start, middle)
-        self._range(number, batch, middle, stop)
-        if len(self.sent.refused) == before and not self.sent.failed:
-            self.sent.largest = max(middle - start, 1)
+        else:
+            if error.status == 413:
+                self.sent.largest = (start + stop) // 2 - start
+            self._halves(number, batch, start, stop)
+
+    @property
+    def _pointless(self) -> bool:
+        """Something is wrong with all rows, not with some."""
+        sent = self.sent
+        if not sent.accepted:
+            return sent.requests_refused >= POINTLESS
+        return sent.requests_refused > REFUSALS_AT_MOST and sent.told <= len(sent.refused)
+
+    def _halves(self, number: int, batch: Batch, start: int, stop: int) -> None:
+        middle, before, told = (start + stop) // 2, self.sent.requests_refused, self.sent.told
+        self._range(number, batch, start, middle, half=True)
+        self._range(number, self._rest(batch, told), middle, stop, half=True)
+        if self.sent.requests_refused == before:
+            self.sent.largest = max(middle - start, 1)  # neither half was refused: the size was the matter
 
     def _gone(self) -> bool:
         return self.client.view(self.change.target_key.audience, self.change.id_type) is None
 
+    def _removes(self, start: int, stop: int) -> bool:
+        return not self.change.target_key.is_profiles and bool(REMOVALS & set(self.bodies.kinds(start, stop)))
+
     def _single(self, number: int, row: int, error: Refused4xx) -> None:
-        """A row refused alone. A removal that Batch refuses means that the identifier was not there (U33)."""
-        (kind,) = self.bodies.kinds(row, row + 1)
-        gone = kind in ("consent", "remove", "reset") and not self.change.target_key.is_profiles
-        refused = () if gone else ((row, error.why or error.what),)
-        at = self.tools.clock()
-        self.log.append(Ack(batch=number, start=row, stop=row + 1, token=None, at=at, refused=refused))
+        """A row refused alone. A removal that Batch refuses means that the identifier was not there (U33).
+
+        Of a profile whose nulls may be the reason (U62) the values still go out; what is told stays as it was.
+        """
+        refused = () if self._removes(row, row + 1) else ((row, error.why or error.what),)
+        if self.change.route == "custom_data" and self._unsets(row):
+            self.sent.requests += 1
+            try:
+                self.client.write_profiles(self.change.route, self.bodies.take(row, row + 1, item=self.second_item), 1)
+                refused = ((row, f"removing values was refused, the others were sent: {error.why or error.what}"),)
+            except Refused4xx:
+                self.sent.requests_refused += 1
+        self._log(number, row, row + 1, refused=refused)
         self.sent.accepted.append((row, row + 1))
         self.sent.refused += refused
+
+    def _unsets(self, row: int) -> bool:
+        """A row with values as well as nulls."""
+        return self.bodies.kinds(row, row + 1) == ["add"] and self.bodies.take(row, row + 1) != self.bodies.take(
+            row, row + 1, item=self.second_item
+        )
 
     def _report(self) -> None:
         done = sum(stop - start for start, stop in self.sent.accepted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reconciler.apply.tools import Progress, Tools
 from reconciler.batch import barrier
@@ -19,14 +19,15 @@ SETTLE = 20.0
 def settle(changes: Sequence[Change], tools: Tools) -> tuple[Change, ...]:
     """Each written audience with the number Batch has indexed; `indexed` stays None past the deadline."""
     out = []
-    applied: list[str] = []
+    applied: dict[str, int] = {}
     for change in changes:
         waited = _waits(change)
         out.append(_settled(change, tools) if waited else change)
         if waited:
             tools.progress(Progress(address=change.address, destination=change.destination, step="indexed"))
-        if waited and out[-1].indexed is not None:
-            applied.append(change.key)
+        indexed = out[-1].indexed
+        if waited and indexed is not None:
+            applied[change.key] = indexed
     if applied:
         tools.books.change(lambda state: _seen(state, applied))
     return tuple(out)
@@ -49,17 +50,13 @@ def _settled(change: Change, tools: Tools) -> Change:
         tokens = (*(last.earlier if last else ()), last.token if last else None)
         for number, token in enumerate(tokens, 1):
             seen = barrier.wait_applied(
-                client,
-                name,
-                change.id_type,
-                token,
-                deadline=tools.deadline,
-                cancel=tools.cancel,
-                replaced_ok=number < len(tokens),
+                client, name, change.id_type, token, deadline=tools.deadline, cancel=tools.cancel
             )
-            if seen is None:
-                return change.model_copy(update={"warnings": (*change.warnings, _late(name, tools.deadline))})
-        expected = known.baseline.count + known.known_offset
+            good = ("APPLIED", "REPLACED") if number < len(tokens) else ("APPLIED",)
+            if seen is None or seen.indexing not in good:
+                return change.model_copy(update={"warnings": (*change.warnings, _late(name, seen, tools.deadline))})
+        told = known.baseline.count
+        expected = {told, told + known.known_offset}
         seen = barrier.settled_count(
             client, name, change.id_type, expected=expected, deadline=SETTLE, cancel=tools.cancel
         )
@@ -70,22 +67,31 @@ def _settled(change: Change, tools: Tools) -> Change:
     if seen is None or seen.nb_ids is None:
         return change
     warnings = change.warnings
-    if seen.nb_ids != expected:
+    if seen.nb_ids not in expected:
         warnings = (
             *warnings,
-            f"audience {name}: Batch counts {seen.nb_ids:,}, told {expected:,}; the next plan repairs it",
+            f"audience {name}: Batch counts {seen.nb_ids:,}, told {told:,}; the next plan repairs it",
         )
     return change.model_copy(update={"indexed": seen.nb_ids, "warnings": warnings})
 
 
-def _late(name: str, deadline: float) -> str:
+def _late(name: str, seen: Observed | None, deadline: float) -> str:
+    if seen is None:
+        return f"audience {name}: accepted, but it is not there any more"
+    if seen.indexing == "REPLACED":
+        return f"audience {name}: accepted, but somebody else replaced its members since"
     return f"audience {name}: accepted, but not reported as indexed within {deadline:.0f} s"
 
 
-def _seen(state: State, keys: Sequence[str]) -> State:
-    for key in keys:
+def _seen(state: State, applied: Mapping[str, int]) -> State:
+    """Nothing is in flight any more; a known offset that is gone is forgotten."""
+    for key, indexed in applied.items():
         known = state.targets.get(key)
         if known is not None and known.last_write is not None:
-            seen = known.last_write.model_copy(update={"applied": True, "earlier": ()})
-            state = state.with_target(known.model_copy(update={"last_write": seen}))
+            update: dict[str, object] = {
+                "last_write": known.last_write.model_copy(update={"applied": True, "earlier": ()})
+            }
+            if indexed == known.baseline.count:
+                update["known_offset"] = 0
+            state = state.with_target(known.model_copy(update=update))
     return state

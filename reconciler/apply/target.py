@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from reconciler.apply.books import acked_of
 from reconciler.apply.commit import committed
-from reconciler.apply.sending import Sender, Sent
-from reconciler.apply.work import NotIndexed, Work
+from reconciler.apply.proof import Barrier, Holds
+from reconciler.apply.sending import Sender
+from reconciler.apply.work import NotIndexed, Overwritten, Work
 from reconciler.batch import barrier
 from reconciler.batch.items import item_of, replacement_of
 from reconciler.data.bodies import Bodies
@@ -65,12 +66,17 @@ def _write(work: Work) -> None:
     acked = acked_of(books.store, target)
     if change.recreate and target.created is None:
         _remove(work)
-    if change.create and target.created is None:
-        target = _create(work, target)
-    elif work.batches:
-        _wait_for_last_run(work, before, target)
-    if work.batches and change.file is not None:
-        _send(work, target, acked)
+    try:
+        if change.create and target.created is None:
+            target = _create(work, target)
+        elif work.batches:
+            _wait_for_last_run(work, before, target)
+        if work.batches and change.file is not None:
+            _send(work, target, acked)
+    except Overwritten:
+        untrusted = target.baseline.model_copy(update={"trusted": False})
+        books.put(target.model_copy(update={"baseline": untrusted}))
+        raise
     books.put(committed(work.tools, change, target, work.sent, acked))
     if change.forget and not change.consent_only:
         books.drop(change.target_key)
@@ -114,7 +120,7 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
         batches=work.batches,
         consent_only=change.consent_only,
     )
-    unsure = before.unsure if before and change.consent_only else ()
+    unsure = before.unsure if before and (change.consent_only or change.consent_refused) else ()
     target = template.model_copy(
         update={
             "baseline": baseline,
@@ -210,31 +216,13 @@ def _send(work: Work, target: TargetState, acked: Acked) -> None:
             tools=work.tools,
             client=work.client,
             bodies=bodies,
-            replace_item=replacement_of(change.target_key, types),
+            second_item=replacement_of(change.target_key, types),
             log=log,
             sent=work.sent,
-            barrier=_Barrier(work),
+            barrier=Barrier(work),
+            holds=Holds(work, target, acked),
         )
         try:
             sender.send(work.batches, acked.accepted)
         finally:
             bodies.close()
-
-
-class _Barrier:
-    """Waits for every write of this run that was not waited for yet."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._seen: set[str] = set()
-
-    def __call__(self, sent: Sent) -> None:
-        if self._work.change.target_key.is_profiles or sent.last_at is None:
-            return
-        self._work.step("indexing")
-        todo = [token for token in sent.tokens if token not in self._seen]
-        for token in todo:
-            self._work.wait_for(token)
-        if not todo:
-            self._work.wait_for(None)
-        self._seen.update(todo)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.apply.sending import Sent
+from reconciler.apply.sending import Sent, Vanished
 from reconciler.apply.tools import Progress, Tools
 from reconciler.batch import barrier
 from reconciler.batch.client import Client
@@ -15,6 +15,10 @@ from reconciler.state.state import Batch
 
 class NotIndexed(BatchError):
     """Batch accepted a write but did not report it as indexed before the deadline."""
+
+
+class Overwritten(BatchError):
+    """A replace that is not ours: what Batch holds is not known any more."""
 
 
 @dataclass(slots=True)
@@ -39,24 +43,26 @@ class Work:
         return self.change.consent_batches if self.change.consent_only else self.change.batches
 
     def wait_for(self, token: str | None, *, replaced_ok: bool = False) -> None:
-        """Waits until the write of `token` (None: the last one) is APPLIED; NotIndexed at the deadline.
+        """Waits until the write of `token` (None: the last one) is APPLIED; raises BatchError when that does not come.
 
         With `replaced_ok` REPLACED is as good: a later replace of ours explains it.
         """
-        name = self.change.target_key.audience
+        name, deadline = self.change.target_key.audience, self.tools.deadline
         seen = barrier.wait_applied(
-            self.client,
-            name,
-            self.change.id_type,
-            token,
-            deadline=self.tools.deadline,
-            cancel=self.tools.cancel,
-            replaced_ok=replaced_ok,
+            self.client, name, self.change.id_type, token, deadline=deadline, cancel=self.tools.cancel
         )
         if seen is None:
+            raise Vanished(name)
+        if seen.indexing == "REPLACED" and not replaced_ok:
+            raise Overwritten(
+                f"audience {name}: somebody else replaced its members",
+                why="Batch reports our last write as REPLACED",
+                fix="run batchctl apply again: it writes everybody anew; and find out who writes to this audience",
+            )
+        if seen.indexing not in ("APPLIED", "REPLACED"):
             raise NotIndexed(
                 f"audience {name}: Batch has not indexed an earlier write yet",
-                why=f"it did not report APPLIED within {self.tools.deadline:.0f} s",
+                why=f"it did not report APPLIED within {deadline:.0f} s",
                 fix="run batchctl apply again later; what was accepted is written down",
             )
 

@@ -6,7 +6,7 @@ https://doc.batch.com/developer/api/cep/audiences/view; every wait is bounded an
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from reconciler.address import IdType
@@ -18,9 +18,9 @@ from reconciler.observed import Observed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """Pauses between two looks: `first` seconds, doubling up to `most`."""
+    """Pauses between two looks: `first` seconds, doubling up to `most`; each look is paced like any other request."""
 
-    first: float = 0.25
+    first: float = 0.05
     most: float = 10.0
     clock: Clock = field(default_factory=SystemClock)
 
@@ -34,22 +34,19 @@ def wait_applied(
     deadline: float,
     cancel: threading.Event,
     poll: Poll | None = None,
-    replaced_ok: bool = False,
 ) -> Observed | None:
-    """Wait at most `deadline` seconds until the write of `token` (None: the last write) is APPLIED.
+    """Wait at most `deadline` seconds until the write of `token` (None: the last write) is APPLIED or REPLACED.
 
-    The audience once it is; None at the deadline, when the audience is gone, and on REPLACED, which is a good end only
-    with `replaced_ok`, that is when a later replace of ours explains it. A token Batch does not know is done without.
+    The audience as seen last, in any other state at the deadline; None as soon as it is gone. A token Batch does not
+    know is done without. REPLACED is a good end only when a later replace of ours explains it.
     """
-    seen = _until(
+    return _until(
         lambda: client.view(name, id_type, token),
         lambda seen: seen is None or seen.indexing in ("APPLIED", "REPLACED"),
         deadline=deadline,
         cancel=cancel,
         poll=poll or Poll(),
     )
-    good = ("APPLIED", "REPLACED") if replaced_ok else ("APPLIED",)
-    return seen if seen is not None and seen.indexing in good else None
 
 
 def wait_present(
@@ -84,19 +81,19 @@ def settled_count(
     name: str,
     id_type: IdType,
     *,
-    expected: int,
+    expected: Collection[int],
     deadline: float,
     cancel: threading.Event,
     poll: Poll | None = None,
 ) -> Observed | None:
-    """The audience, looked at again until `nb_ids` is `expected` or `deadline` seconds are over.
+    """The audience, looked at again until `nb_ids` is one of `expected` or `deadline` seconds are over.
 
     When `nb_ids` moves is not documented (https://doc.batch.com/developer/api/cep/audiences/view): it may lag behind
     APPLIED, so one different number proves nothing. None when the audience is gone.
     """
     return _until(
         lambda: client.view(name, id_type),
-        lambda seen: seen is None or seen.nb_ids == expected,
+        lambda seen: seen is None or seen.nb_ids in expected,
         deadline=deadline,
         cancel=cancel,
         poll=poll or Poll(),

@@ -16,7 +16,7 @@ def item_of(key: TargetKey, types: Mapping[str, str]) -> str:
 
 
 def replacement_of(key: TargetKey, types: Mapping[str, str]) -> str:
-    """SQL of one item of a *replace*; the update form where there is none."""
-    if key.is_profiles or key.space is Space.MEP10:
-        return item_of(key, types)
-    return replace_item_sql(key.space, types)
+    """SQL of the second form of a row: of a *replace* where there is one, of a profile the values without nulls."""
+    if key.is_profiles:
+        return profile_item_sql("cep" if key.space is Space.CEP else "mep", types, nulls=False)
+    return item_of(key, types) if key.space is Space.MEP10 else replace_item_sql(key.space, types)

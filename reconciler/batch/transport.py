@@ -2,8 +2,8 @@
 
     2xx                         → Reply                          any 2xx is success
     3xx                         → ConfigurationError             never followed: keys go to one host only
-    401 403                     → ConfigurationError             names the destination and the key references
-    other 4xx but 429           → Refused4xx                     final for the request
+    401                         → ConfigurationError             names the destination and the key references
+    other 4xx but 429           → Refused4xx                     final for the request, a 403 for its target
     429 5xx time-out broken     → wait, the same request again   then Unreachable
 
 Waits: https://doc.batch.com/developer/api/cep/profiles/update asks for some seconds after a 429; no ``Retry-After`` is
@@ -242,9 +242,9 @@ class Transport:
                 fix="check api_url of the destination",
             )
         said = self.clean(refused_text(answer.body, answer.text), sent=request.body or b"")
-        if answer.status in (401, 403):
+        if answer.status == 401:
             raise ConfigurationError(
-                f"Batch refused the credentials of destination {self.owner.destination} ({answer.status})",
+                f"Batch refused the credentials of destination {self.owner.destination} (401)",
                 why=f"{request.method} {request.route}: {said}",
                 fix=f"check {self.owner.keys}; Batch's dashboard shows them under Settings, General",
             )

@@ -52,7 +52,7 @@ def replace_item_sql(space: Space, attributes: Mapping[str, str]) -> str:
     return f"""concat('{{"id":', to_json(id){_audience_members(space, attributes)}, '}}')"""
 
 
-def profile_item_sql(platform: Platform, attributes: Mapping[str, str]) -> str:
+def profile_item_sql(platform: Platform, attributes: Mapping[str, str], *, nulls: bool = True) -> str:
     """SQL of one profile operation (CEP) or one user of a Custom Data call (MEP).
 
     `attributes` maps every name a row may carry *or hold* to its logical type. A NULL value is sent as null, which
@@ -61,10 +61,10 @@ def profile_item_sql(platform: Platform, attributes: Mapping[str, str]) -> str:
     identifiers only, which creates the profile if there is none; in MEP its ``values`` is empty, which is refused.
     """
     keys = {name: _profile_key(platform, name, logical) for name, logical in attributes.items()}
-    nulls = [_null(name, key) for name, key in keys.items()]
-    values = [f"coalesce({_pair(key, _profile_value(platform, name, attributes[name]))}, {_null(name, key)})"
+    unset = {name: _null(name, key) if nulls else "NULL" for name, key in keys.items()}
+    values = [f"coalesce({_pair(key, _profile_value(platform, name, attributes[name]))}, {unset[name]})"
               for name, key in keys.items()]  # fmt: skip
-    joined = f"CASE WHEN kind IN ('consent', 'remove') THEN {_joined(nulls)} ELSE {_joined(values)} END"
+    joined = f"CASE WHEN kind IN ('consent', 'remove') THEN {_joined(list(unset.values()))} ELSE {_joined(values)} END"
     match platform:
         case "cep":
             attributed = f"coalesce(',\"attributes\":{{' || {joined} || '}}', '')"

@@ -100,9 +100,9 @@ def _uncertain(engine: Engine, layers: Sequence[DataFile], path_of: Callable[[Da
         names = [name for name, _ in engine.columns(f"SELECT * FROM {read}") if name.startswith("a:")]
         own = [f"CASE WHEN {PRESENT} AND {ident(name)} IS NOT NULL THEN {lit(name[2:])} END" for name in names]
         listed = f"list_filter([{', '.join(own)}], lambda x: x IS NOT NULL)" if own else "CAST([] AS VARCHAR[])"
-        parts.append(
-            f"SELECT id, list_concat({listed}, coalesce(held, [])) AS names FROM {read} WHERE {counted(layer)}"
-        )
+        # What a put leaves out went with its reset, which is a row of its own and APPLIED before the put is sent.
+        left = "CASE WHEN kind <> 'put' THEN coalesce(held, []) ELSE [] END"
+        parts.append(f"SELECT id, list_concat({listed}, {left}) AS names FROM {read} WHERE {counted(layer)}")
     table = ident(engine.table("uncertain"))
     engine.run(
         f"CREATE TEMP TABLE {table} AS SELECT id, list_sort(list_distinct(flatten(list(names)))) AS names "

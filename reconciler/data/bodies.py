@@ -42,6 +42,7 @@ class Bodies:
         """Row kinds of [start, stop)."""
         self._at = None
         query = f"SELECT kind FROM {self._from} WHERE file_row_number >= {start} AND file_row_number < {stop} ORDER BY file_row_number"
+        self._at = None  # one connection, one result at a time
         return [str(kind) for (kind,) in self._execute(query).fetchall()]
 
     def _rows(self, start: int, stop: int, item: str) -> list[tuple[object, ...]]:

@@ -18,7 +18,9 @@ from reconciler.errors import StateError
 from reconciler.state import durable
 
 SENDING = -1
-"""`Ack.batch` of the line that says a request is about to start: without an answer after it, it may be in flight."""
+"""`Ack.batch` of the line that says a request is about to start: without an answer after it, it may be in flight.
+
+A line without rows is an answer that accepted nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

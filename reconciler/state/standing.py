@@ -58,9 +58,7 @@ def stand(known: TargetState, acked: Acked) -> Standing:
     unsure = known.uncertain
     if open_rows:
         unsure = (*unsure, pending.file.model_copy(update={"ranges": open_rows}))
-    replaces = [batch for batch in pending.batches if batch.replace]
-    replaced = bool(replaces) and covers(acked.accepted, replaces[0].start, replaces[0].stop)
-    baseline = known.baseline.model_copy(update={"trusted": known.baseline.trusted or replaced})
+    baseline = known.baseline.model_copy(update={"trusted": known.baseline.trusted or _replaced(pending, acked)})
     last = known.last_write
     if acked.at is not None:
         last = last_write(acked.tokens, acked.at)
@@ -72,6 +70,14 @@ def stand(known: TargetState, acked: Acked) -> Standing:
         unsure=unsure,
         acked=acked,
     )
+
+
+def _replaced(pending: Pending, acked: Acked) -> bool:
+    """A *replace* has gone through in whole, with at least one row: before it nothing is known."""
+    batch = next((batch for batch in pending.batches if batch.replace), None)
+    if batch is None or not covers(acked.accepted, batch.start, batch.stop):
+        return False
+    return subtract(((batch.start, batch.stop),), acked.told) != ((batch.start, batch.stop),)
 
 
 def last_write(tokens: Sequence[str], at: datetime) -> LastWrite:

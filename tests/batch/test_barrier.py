@@ -37,7 +37,7 @@ class Views:
 
 def poll() -> tuple[Poll, FakeClock]:
     clock = FakeClock()
-    return Poll(clock=clock), clock
+    return Poll(first=0.25, clock=clock), clock
 
 
 def test_applied_ends_the_wait_and_pauses_grow() -> None:
@@ -49,27 +49,19 @@ def test_applied_ends_the_wait_and_pauses_grow() -> None:
     assert set(views.tokens) == {"t"}
 
 
-def test_replaced_is_a_good_end_only_when_told_so() -> None:
-    for good in (True, False):
-        pace, clock = poll()
-        found = wait_applied(
-            Views(seen("REPLACED")),
-            "a",
-            IdType.CUSTOM,
-            None,
-            deadline=9,
-            cancel=threading.Event(),
-            poll=pace,
-            replaced_ok=good,
-        )
-        assert (found is not None) is good
-        assert clock.waits == []
+def test_replaced_ends_the_wait_for_the_caller_to_judge() -> None:
+    pace, clock = poll()
+    views = Views(seen("REPLACED"))
+    found = wait_applied(views, "a", IdType.CUSTOM, None, deadline=9, cancel=threading.Event(), poll=pace)
+    assert found == seen("REPLACED")
+    assert clock.waits == []
 
 
 def test_the_deadline_is_kept_and_there_is_a_last_look() -> None:
     pace, clock = poll()
     views = Views(seen("IN_PROGRESS"))
-    assert wait_applied(views, "a", IdType.CUSTOM, None, deadline=5, cancel=threading.Event(), poll=pace) is None
+    found = wait_applied(views, "a", IdType.CUSTOM, None, deadline=5, cancel=threading.Event(), poll=pace)
+    assert found == seen("IN_PROGRESS")
     assert sum(clock.waits) == pytest.approx(5)
     assert len(views.tokens) == len(clock.waits) + 1
 
@@ -94,7 +86,7 @@ def test_a_count_is_read_again_before_it_differs() -> None:
     def settle(*counts: int | None) -> tuple[Observed | None, list[float]]:
         pace, clock = poll()
         views = Views(*(seen(count=count) for count in counts))
-        end = settled_count(views, "a", IdType.CUSTOM, expected=5, deadline=3, cancel=threading.Event(), poll=pace)
+        end = settled_count(views, "a", IdType.CUSTOM, expected=(5,), deadline=3, cancel=threading.Event(), poll=pace)
         return end, clock.waits
 
     assert settle(5) == (seen(count=5), [])
@@ -110,7 +102,9 @@ def test_cancel_ends_every_wait() -> None:
         ),
         lambda pace: wait_present(Views(None), "a", IdType.CUSTOM, deadline=9, cancel=cancel, poll=pace),
         lambda pace: wait_absent(Views(seen()), "a", IdType.CUSTOM, deadline=9, cancel=cancel, poll=pace),
-        lambda pace: settled_count(Views(seen()), "a", IdType.CUSTOM, expected=1, deadline=9, cancel=cancel, poll=pace),
+        lambda pace: settled_count(
+            Views(seen()), "a", IdType.CUSTOM, expected=(1,), deadline=9, cancel=cancel, poll=pace
+        ),
     ]
     for wait in waits:
         pace, clock = poll()

@@ -106,7 +106,7 @@ def live(one: Batch, client: Client, id_type: IdType) -> None:
     if found.space is not Space.MEP10:
         assert one.applied(client, "vip", id_type, client.replace("vip", b'[{"id":"u-3"},{"id":"u-4"}]').token)
         expected = {"u-3", "u-4"}
-    settled = barrier.settled_count(client, "vip", id_type, expected=len(expected), **wait)  # type: ignore[arg-type]
+    settled = barrier.settled_count(client, "vip", id_type, expected=(len(expected),), **wait)  # type: ignore[arg-type]
     assert settled is not None
     assert settled.nb_ids == len(expected)
     assert {member["id"] for member in one.control("members", name="vip")["members"]} == expected

@@ -1,0 +1,72 @@
+"""What Batch shows of writes it has accepted: that they are indexed, and that a lost one was carried out."""
+
+from __future__ import annotations
+
+from reconciler.apply.sending import Sent
+from reconciler.apply.work import Work
+from reconciler.batch import barrier
+from reconciler.data import baseline as layers_of
+from reconciler.data.engine import Engine
+from reconciler.state.standing import Acked, Ranges, merged, without
+from reconciler.state.state import TargetState
+
+SETTLE = 5.0
+"""Seconds a count may lag behind APPLIED before a difference is believed."""
+
+
+class Barrier:
+    """Called with what was sent: waits for every write of this run that was not waited for yet."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._seen: set[str] = set()
+
+    def __call__(self, sent: Sent) -> None:
+        if self._work.change.target_key.is_profiles or sent.last_at is None:
+            return
+        self._work.step("indexing")
+        todo = [token for token in sent.tokens if token not in self._seen]
+        for token in todo:
+            self._work.wait_for(token)
+        if not todo:
+            self._work.wait_for(None)
+        self._seen.update(todo)
+
+
+class Holds:
+    """Evidence that rows were carried out although their answer was lost: Batch counts what it then would (U33).
+
+    A count that would be the same without those rows proves nothing.
+    """
+
+    def __init__(self, work: Work, target: TargetState, acked: Acked) -> None:
+        self._work, self._target, self._acked = work, target, acked
+
+    def __call__(self, start: int, stop: int) -> bool:
+        work = self._work
+        without_them, expected = self._count(()), self._count(((start, stop),))
+        if expected == without_them or self._target.uncertain:
+            return False
+        work.wait_for(None)
+        seen = barrier.settled_count(
+            work.client,
+            work.change.target_key.audience,
+            work.change.id_type,
+            expected=(expected,),
+            deadline=SETTLE,
+            cancel=work.tools.cancel,
+        )
+        return seen is not None and seen.nb_ids == expected
+
+    def _count(self, more: Ranges) -> int:
+        """Identifiers told once `more` rows count as accepted, as Batch would report them."""
+        target, path_of = self._target, self._work.tools.books.store.path_of
+        assert target.pending is not None
+        assert target.pending.file is not None
+        sent = self._work.sent
+        accepted = merged([*self._acked.accepted, *sent.accepted, *more])
+        ranges = without(accepted, [row for row, _ in (*self._acked.refused, *sent.refused)])
+        layers = (*target.baseline.files, target.pending.file.model_copy(update={"ranges": ranges}))
+        with Engine(now=self._work.tools.clock(), memory="120MB", threads=1) as engine:
+            known = layers_of.told(engine, layers, (), attributes={}, path_of=path_of)
+            return (engine.count(f"SELECT count(*) FROM {known.told}") if known.told else 0) + target.known_offset
