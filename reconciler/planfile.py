@@ -17,7 +17,7 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -28,8 +28,10 @@ from reconciler.errors import BatchctlError, Stale
 from reconciler.plan.make import digest_of
 from reconciler.plan.values import FORMAT, Plan
 from reconciler.state import durable
+from reconciler.state.seal import HEADER, Seal, is_sealed, refused_without_key, through
 
 PLAN, DIGESTS, STAGING = "plan.json", "digests.json", "staging/"
+SEALED_AS = "plan"
 REJECTS = "rejects*.parquet"
 """Files of the staging folder which belong to the plan without being named in it."""
 
@@ -60,8 +62,11 @@ class Opened:
         return tuple(sorted(self.staging.glob(REJECTS)))
 
 
-def save(path: Path, plan: Plan, staging: Path) -> None:
-    """Writes the plan with the files of `staging` it needs, all or nothing. BatchctlError when it cannot be written."""
+def save(path: Path, plan: Plan, staging: Path, *, seal: Seal | None = None) -> None:
+    """Writes the plan with the files of `staging` it needs, all or nothing, encrypted where there is a `seal`.
+
+    BatchctlError when it cannot be written.
+    """
     if plan.digest != digest_of(plan):
         raise AssertionError("a plan is saved with the digest make_plan gave it")
     if path.exists() and not path.is_file():
@@ -70,18 +75,20 @@ def save(path: Path, plan: Plan, staging: Path) -> None:
     members |= {STAGING + name: staging / name for name in _named(plan)}
     members |= {STAGING + found.name: found for found in staging.glob(REJECTS) if found.is_file()}
     try:
-        with (
-            durable.replacing(path, name="plan file") as file,
-            zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
-        ):
-            digests = {name: _add(archive, name, members[name]) for name in sorted(members)}
-            _add(archive, DIGESTS, _encoded(_Contents(members=digests, plan=plan.digest)))
+        with durable.replacing(path, name="plan file") as file, ExitStack() as stack:
+            plain = stack.enter_context(tempfile.TemporaryFile(dir=staging)) if seal else file
+            with zipfile.ZipFile(plain, "w", zipfile.ZIP_STORED) as archive:
+                digests = {name: _add(archive, name, members[name]) for name in sorted(members)}
+                _add(archive, DIGESTS, _encoded(_Contents(members=digests, plan=plan.digest)))
+            if seal:
+                plain.seek(0)
+                seal.seal(SEALED_AS, plain, file)
     except OSError as error:
         raise BatchctlError(f"the plan could not be saved as {path}", why=error.strerror or str(error)) from error
 
 
 @contextmanager
-def open_plan(path: Path, *, scratch: Path | None = None) -> Iterator[Opened]:
+def open_plan(path: Path, *, scratch: Path | None = None, seal: Seal | None = None) -> Iterator[Opened]:
     """The saved plan and a private folder with its files, which is removed when the block ends.
 
     Stale when anything in it is not what was saved or was saved by another version; BatchctlError when it is no saved
@@ -92,9 +99,32 @@ def open_plan(path: Path, *, scratch: Path | None = None) -> Iterator[Opened]:
     except OSError as error:
         raise BatchctlError("no folder for temporary files", why=error.strerror or str(error)) from error
     try:
-        yield Opened(plan=_unpack(path, folder), staging=folder)
+        yield Opened(plan=_unpack(_plain(path, folder, seal), folder), staging=folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether a file is a saved plan that only its key opens; False where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return is_sealed(file.read(HEADER))
+    except OSError:
+        return False
+
+
+def _plain(path: Path, folder: Path, seal: Seal | None) -> Path:
+    """The zip file; one that was encrypted lies in the private folder."""
+    if seal is None:
+        if is_encrypted(path):
+            raise refused_without_key(f"the saved plan {path}")
+        return path
+    to = folder / "plan.zip"
+    try:
+        through(path, to, lambda source, out: seal.open(SEALED_AS, source, out, where=f"the saved plan {path}"))
+    except OSError as error:
+        raise BatchctlError(f"the saved plan {path} cannot be read", why=error.strerror or str(error)) from error
+    return to
 
 
 def _unpack(path: Path, folder: Path) -> Plan:

@@ -43,9 +43,10 @@ def verify(reader: StateReader, known: TargetState, *, now: datetime) -> Verifie
     )
 
 
-def foldable(known: TargetState) -> bool:
-    """Whether compaction would change a target: at rest, with more than one file."""
-    return known.pending is None and not known.uncertain and len(known.baseline.files) > 1
+def foldable(known: TargetState, *, rewrite: bool = False) -> bool:
+    """Whether compaction would change a target: at rest, with more than one file, or any to `rewrite`."""
+    at_rest = known.pending is None and not known.uncertain
+    return at_rest and len(known.baseline.files) > (0 if rewrite else 1)
 
 
 def compact(store: StateStore, state: State, known: TargetState, *, now: datetime) -> State:
@@ -60,7 +61,11 @@ def compact(store: StateStore, state: State, known: TargetState, *, now: datetim
                 fix="batchctl state verify names what is wrong; nothing was changed",
             )
         file = store.put_file(local, name_of(known.key, "base", state, ".parquet"), rows=rows)
-    folded = told.model_copy(update={"files": (file,)})
+    refusals = told.refusals
+    if refusals is not None:
+        name = name_of(known.key, "refusals", state, ".parquet")
+        refusals = store.put_file(store.locate(refusals), name, rows=0).path
+    folded = told.model_copy(update={"files": (file,), "refusals": refusals})
     return store.write(state.with_target(known.model_copy(update={"baseline": folded})))
 
 

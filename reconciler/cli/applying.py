@@ -114,6 +114,7 @@ class Run:
 
     def fresh(self, store: StateStore, engine: Any) -> Plan | None:
         """Plans and applies; None when the person said no."""
+        from reconciler.cli.opening import seal_of
         from reconciler.cli.pipeline import connected, plan_with
         from reconciler.cli.runs import keep_rejects
 
@@ -125,18 +126,19 @@ class Run:
             self._show(planned.plan)
             if not self._approved(planned.plan):
                 return None
-            keep_rejects(session.state_root, planned.rejects, now=session.now, what="apply")
+            keep_rejects(session.state_root, planned.rejects, now=session.now, what="apply", seal=seal_of(session))
             return self._carry_out(store, state, planned.plan, planned.staging, clients)
 
     def saved(self, store: StateStore, file: Path) -> Plan:
         """Applies a saved plan after checking that it still fits, guards included."""
+        from reconciler.cli.opening import seal_of
         from reconciler.cli.pipeline import connected
         from reconciler.cli.runs import keep_rejects
         from reconciler.planfile import open_plan
         from reconciler.policy import check
 
         session = self.session
-        with open_plan(file) as opened:
+        with open_plan(file, seal=seal_of(session)) as opened:
             state = store.read()
             plan = opened.plan
             _check_fits(plan, state, session)
@@ -152,7 +154,7 @@ class Run:
             with connected(
                 session, state, self.wish, cancel=self.cancel, reporter=self.reporter, permit=self.permit
             ) as clients:
-                keep_rejects(session.state_root, opened.rejects, now=session.now, what="apply")
+                keep_rejects(session.state_root, opened.rejects, now=session.now, what="apply", seal=seal_of(session))
                 return self._carry_out(store, state, checked, opened.staging, clients)
 
     def _sleep(self, seconds: float) -> None:

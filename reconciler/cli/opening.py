@@ -6,15 +6,22 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.errors import ExitCode, Interrupted
+import click
+
+from reconciler.errors import ConfigurationError, ExitCode, Interrupted
+from reconciler.loader import resolve_key
+from reconciler.spec import KeyRef
 from reconciler.state.bucket import SCHEMES, open_bucket
 from reconciler.state.holder import Holder
 from reconciler.state.lock import Permit, hold
 from reconciler.state.place import Folder, Place
 from reconciler.state.reader import StateReader
+from reconciler.state.seal import Seal
+from reconciler.state.sealed import Sealed
 from reconciler.state.store import StateStore
 
 if TYPE_CHECKING:
@@ -24,10 +31,43 @@ if TYPE_CHECKING:
 
 def place_of(session: Session, *, cache: Path | None = None) -> Place:
     """Where the state of the project and environment lies; `cache` takes the place of this machine's copies."""
-    url = session.state_url
+    url, folder = session.state_url, cache or session.state_root
+    place: Place = Folder(session.state_root)
     if url.partition("://")[0] in SCHEMES:
-        return open_bucket(url, cache=cache or session.state_root, environ=os.environ)
-    return Folder(session.state_root)
+        place = open_bucket(url, cache=folder, environ=os.environ)
+    seal = seal_of(session)
+    if seal is None:
+        return place
+    opened = Sealed(place, seal)
+    click.get_current_context().call_on_close(opened.close)
+    return opened
+
+
+def seal_of(session: Session) -> Seal | None:
+    """What everything that is kept is encrypted with, None where the project says nothing.
+
+    ConfigurationError when a key is not set: a state that was encrypted is never started afresh.
+    """
+    found = session.project.encryption(session.common.env)
+    if found is None:
+        return None
+    key = _key(session, found.key)
+    fallback = _key(session, found.fallback) if found.fallback is not None else None
+    return _seal(key, fallback, found.enforced)
+
+
+@cache
+def _seal(key: str, fallback: str | None, enforced: bool) -> Seal:
+    return Seal(key, fallback=fallback, enforced=enforced)
+
+
+def _key(session: Session, ref: KeyRef) -> str:
+    allowed = os.environ.get("BATCHCTL_ENV_ALLOW")
+    try:
+        return resolve_key(ref, environ=os.environ, root=session.root, env_allow=allowed).get_secret_value()
+    except ConfigurationError as error:
+        fix = f"set {ref}: without it the state can neither be read nor written"
+        raise ConfigurationError(f"state encryption: {error.what}", why=error.why, fix=fix) from None
 
 
 def reading(session: Session, *, cache: Path | None = None) -> StateReader:

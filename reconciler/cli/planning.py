@@ -35,7 +35,7 @@ def command(
     """Show every create, upload and deletion that apply would do. Nothing is changed."""
     chosen_formats = formats_of(formats)
     options = common_of(**shared)
-    from reconciler.cli.opening import reading
+    from reconciler.cli.opening import reading, seal_of
     from reconciler.cli.outputs import exit_code_of_plan, write_plan
     from reconciler.cli.pipeline import Wish, connected, plan_with
     from reconciler.cli.progress import Reporter
@@ -61,8 +61,10 @@ def command(
         code = exit_code_of_plan(planned.plan) if detailed_exitcode else ExitCode.OK
         plan = planned.plan.model_copy(update={"exit_code": int(code)})
         if out is not None:
-            save(out, planned.plan, planned.staging)
-        keep_rejects(session.state_root, planned.rejects, now=session.now, what="plan", quiet=True)
+            save(out, planned.plan, planned.staging, seal=seal_of(session))
+        keep_rejects(
+            session.state_root, planned.rejects, now=session.now, what="plan", seal=seal_of(session), quiet=True
+        )
         write_plan(plan, chosen_formats, options.screen)
         if out is not None:
             click.echo(f"saved as {out}: batchctl apply {out}", err=True)

@@ -37,14 +37,15 @@ if TYPE_CHECKING:
 def command(link: str | None, reason: str | None, limit: int, form: str, **shared: Any) -> int:
     """List the rows of the newest plan or apply that were not sent, and why. Shows identifiers: personal data."""
     options = common_of(**shared)
+    from reconciler.cli.opening import seal_of
     from reconciler.cli.runs import newest_rejects
     from reconciler.cli.session import open_session
     from reconciler.data.engine import Engine
     from reconciler.data.reject_list import listed
 
     session = open_session(options, strict=False)
-    folder, files = newest_rejects(session.state_root)
     with Engine(now=session.now, memory="200MB") as engine:
+        folder, files = newest_rejects(session.state_root, seal=seal_of(session), scratch=engine.folder)
         found, total, counts = listed(engine, files, link=_address(link), reason=reason, limit=limit)
     if form == "json":
         shown = {"format": 1, "run": folder.name if folder else None, "total": total}

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import IO
+
+from reconciler.state.seal import HEADER, Seal, is_sealed, refused_without_key, through
 
 KEPT = 20
 
 
 def keep_rejects(
-    state_root: Path, files: Sequence[Path], *, now: datetime, what: str, quiet: bool = False
+    state_root: Path, files: Sequence[Path], *, now: datetime, what: str, seal: Seal | None, quiet: bool = False
 ) -> Path | None:
-    """Copies reject files into ``<state>/runs/<time>-<what>/``; None where the folder cannot be written and `quiet`."""
+    """Copies reject files into ``<state>/runs/<time>-<what>/``, encrypted where there is a `seal`.
+
+    None where the folder cannot be written and `quiet`.
+    """
     folder = state_root / "runs" / f"{now:%Y%m%dT%H%M%SZ}-{what}"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -22,8 +28,8 @@ def keep_rejects(
         os.chmod(folder, 0o700)
         for number, path in enumerate(files):
             target = folder / f"rejects-{number}.parquet"
-            shutil.copyfile(path, target)
-            os.chmod(target, 0o600)
+            target.unlink(missing_ok=True)
+            through(path, target, seal_of_rejects(seal))
         for old in sorted((state_root / "runs").iterdir())[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
     except OSError:
@@ -33,7 +39,27 @@ def keep_rejects(
     return folder
 
 
-def newest_rejects(state_root: Path) -> tuple[Path | None, list[Path]]:
-    """The newest run's folder and its reject files."""
+def newest_rejects(state_root: Path, *, seal: Seal | None, scratch: Path) -> tuple[Path | None, list[Path]]:
+    """The newest run's folder and its reject files; encrypted ones are opened into `scratch`."""
     runs = sorted((state_root / "runs").glob("*-*")) if (state_root / "runs").is_dir() else []
-    return (runs[-1], sorted(runs[-1].glob("rejects-*.parquet"))) if runs else (None, [])
+    if not runs:
+        return None, []
+    return runs[-1], [_opened(path, seal, scratch) for path in sorted(runs[-1].glob("rejects-*.parquet"))]
+
+
+def seal_of_rejects(seal: Seal | None) -> Callable[[IO[bytes], IO[bytes]], object]:
+    """How a reject file is written."""
+    if seal is None:
+        return shutil.copyfileobj
+    return lambda source, target: seal.seal("rejects", source, target)
+
+
+def _opened(path: Path, seal: Seal | None, scratch: Path) -> Path:
+    if seal is None:
+        with path.open("rb") as file:
+            if is_sealed(file.read(HEADER)):
+                raise refused_without_key(str(path))
+        return path
+    to = scratch / path.name
+    through(path, to, lambda source, target: seal.open("rejects", source, target, where=str(path)))
+    return to

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from reconciler.cli.options import formats_of
+from reconciler.cli.options import common, common_of, formats_of
 
 
 @click.command("show")
@@ -14,14 +15,23 @@ from reconciler.cli.options import formats_of
 @click.option(
     "--format", "formats", metavar="text|json[=FILE]", multiple=True, help="Form of the plan; may be repeated."
 )
-@click.option("--no-color", is_flag=True, help="No colours.")
-def command(file: Path, formats: tuple[str, ...], no_color: bool) -> int:
-    """Show a plan saved with plan --out. Its digests are checked; nothing is read but the file."""
-    chosen = formats_of(formats)
-    from reconciler.cli.outputs import write_plan
-    from reconciler.cli.screen import Screen
-    from reconciler.planfile import open_plan
+@common
+def command(file: Path, formats: tuple[str, ...], **shared: Any) -> int:
+    """Show a plan saved with plan --out. Its digests are checked; nothing is read but the file.
 
-    with open_plan(file) as opened:
-        write_plan(opened.plan, chosen, Screen.of(no_color=no_color))
+    The project is read only for the key of a plan that is encrypted.
+    """
+    chosen = formats_of(formats)
+    options = common_of(**shared)
+    from reconciler.cli.outputs import write_plan
+    from reconciler.planfile import is_encrypted, open_plan
+
+    seal = None
+    if is_encrypted(file):
+        from reconciler.cli.opening import seal_of
+        from reconciler.cli.session import open_session
+
+        seal = seal_of(open_session(options, strict=False))
+    with open_plan(file, seal=seal) as opened:
+        write_plan(opened.plan, chosen, options.screen)
     return 0

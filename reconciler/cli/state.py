@@ -192,16 +192,21 @@ def unlock(auto_approve: bool, **shared: Any) -> int:
 @common
 @waiting
 def compact(keys: tuple[str, ...], lock_timeout: float, **shared: Any) -> int:
-    """Fold base and delta files of targets (default: all) into one, and delete files nothing needs."""
+    """Fold base and delta files of targets (default: all) into one, and delete files nothing needs.
+
+    With a fallback key every file is written anew, under the new key.
+    """
     from reconciler import upkeep
 
     session = _session(shared)
+    encryption = session.project.encryption(session.common.env)
+    rewrite = encryption is not None and encryption.fallback is not None
     with _writing(session, "state compact", lock_timeout) as store:
         state = store.read()
         chosen = [_target(state, key) for key in keys] or (list(state.targets.values()) if state else [])
         folded = 0
         for known in chosen:
-            if state is not None and upkeep.foldable(known):
+            if state is not None and upkeep.foldable(known, rewrite=rewrite):
                 state, folded = upkeep.compact(store, state, known, now=session.now), folded + 1
         gone = store.sweep(state) if state is not None else ()
     from reconciler.render.words import counted

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.options import common, common_of
-from reconciler.errors import ExitCode, Problem, SpecInvalid
+from reconciler.errors import ConfigurationError, ExitCode, Problem, SpecInvalid
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -50,16 +50,24 @@ def _problems(options: Any) -> tuple[Problem, ...]:
 
 
 def _unset(session: Session) -> list[Problem]:
+    """Keys that are not set, of destinations and of the state."""
+    from reconciler.cli.opening import seal_of
+
+    missing = {f"destination/{name}": error for name, error in session.missing.items()}
+    try:
+        seal_of(session)
+    except ConfigurationError as error:
+        missing[f"project/{session.project.name}"] = error
     return [
         Problem(
             severity="warning",
-            where=session.where(f"destination/{name}"),
+            where=session.where(address),
             what=error.what,
             why=error.why,
             fix=error.fix,
             rule="key-not-set",
         )
-        for name, error in sorted(session.missing.items())
+        for address, error in sorted(missing.items())
     ]
 
 

@@ -13,6 +13,7 @@ from reconciler.loader.excerpt import excerpt, may_hold_keys
 from reconciler.loader.files import SourceFile
 from reconciler.loader.nodes import Mark
 from reconciler.loader.tree import KEY, Flaw, Path, Reader, Value, spot
+from reconciler.loader.variables import in_encryption
 from reconciler.spec import MODELS, kebab
 
 _KIND = re.compile(r"^kind:\s*[\"']?([A-Za-z]+)", re.MULTILINE)
@@ -41,11 +42,13 @@ class Raw:
 
     def problem(self, path: Path, rule: str, what: str, fix: str = "", why: str = "") -> Problem:
         """A problem at a path of this document, with its excerpt."""
-        return self.at(self.place(path), rule, what, fix, why)
+        return self.at(self.place(path), rule, what, fix, why, hidden=in_encryption(path))
 
-    def at(self, place: Location, rule: str, what: str, fix: str = "", why: str = "") -> Problem:
-        """A problem at a place of this document."""
-        shown = excerpt(self.file.text, place, keys_only=self.silent)
+    def at(
+        self, place: Location, rule: str, what: str, fix: str = "", why: str = "", *, hidden: bool = False
+    ) -> Problem:
+        """A problem at a place of this document; of what may be a key, `hidden`, the excerpt shows none."""
+        shown = excerpt(self.file.text, place, keys_only=self.silent or hidden)
         return Problem(where=place, what=what, why=why, fix=fix, excerpt=shown, rule=rule)
 
     def flaw_problems(self) -> list[Problem]:
@@ -54,12 +57,12 @@ class Raw:
 
     def _flawed(self, flaw: Flaw) -> Problem:
         what, fix = flaw.what, flaw.fix
-        if self.silent and flaw.rule.startswith(("yaml-", "date", "reserved")):
+        if (self.silent or in_encryption(flaw.path)) and flaw.rule.startswith(("yaml-", "date", "reserved")):
             what, fix = "an unquoted word that readers of YAML read differently", "write the value in quotes"
         named = next((step for step in reversed(flaw.path) if isinstance(step, str) and step != KEY), "")
         if named and flaw.rule == "no-value":
             what = f"{named} has no value"
-        return self.at(_location(self.file, flaw.mark), flaw.rule, what, fix)
+        return self.at(_location(self.file, flaw.mark), flaw.rule, what, fix, hidden=in_encryption(flaw.path))
 
 
 @dataclass(slots=True)

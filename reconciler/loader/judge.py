@@ -18,8 +18,9 @@ from reconciler.loader.shape import example_at
 from reconciler.loader.tree import KEY, Path
 from reconciler.loader.variables import KEY_FIELDS, Interpolation
 from reconciler.loader.words import Wrong, near, translate
-from reconciler.spec import MODELS, Destination, Segment, SegmentLink, Spec
+from reconciler.spec import MODELS, Destination, KeyRef, Project, Segment, SegmentLink, Spec
 from reconciler.spec.common import API_VERSION, Document
+from reconciler.spec.project import Encryption
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,9 @@ def _beyond(spec: Document, rules: Rules) -> Iterator[Wrong]:
     """What no pure model can know: hosts, files with keys, time zones."""
     if isinstance(spec, Destination):
         yield from _destination(spec, rules)
+    elif isinstance(spec, Project):
+        for path, ref in _encryption(spec):
+            yield from _reference(path, ref, rules)
     elif isinstance(spec, SegmentLink) and spec.refresh is not None and not _zone_exists(spec.refresh.timezone):
         fix = "write an IANA name, e.g. Europe/Paris"
         yield Wrong(("refresh", "timezone"), "time-zone", f"there is no time zone {spec.refresh.timezone}", fix)
@@ -125,13 +129,27 @@ def _destination(spec: Destination, rules: Rules) -> Iterator[Wrong]:
         yield Wrong(("api_url",), "api-url", "this host may not be used", fix, wrong)
     for name in ("rest_api_key", "live_api_key", "project_key"):
         ref = getattr(spec, name)
-        if ref is None:
-            continue
-        of_env = ref.kind == "env"
-        why = check_env_name(ref.name, rules.env_allow) if of_env else check_file(ref.name, rules.root)
-        if why is not None:
-            fix = "use a name that it allows" if of_env else "move the file, and write its path"
-            yield Wrong((name,), "key-reference", "this reference may not be used", fix, why)
+        if ref is not None:
+            yield from _reference((name,), ref, rules)
+
+
+def _encryption(project: Project) -> Iterator[tuple[Path, KeyRef]]:
+    """References to keys of a state, with their paths."""
+    places: list[tuple[Path, Encryption | None]] = [(("state",), project.state.encryption)]
+    places += [(("environments", name, "state"), one.state.encryption) for name, one in project.environments.items()]
+    for path, found in places:
+        for name in ("key", "fallback") if found is not None else ():
+            ref = getattr(found, name)
+            if ref is not None:
+                yield (*path, "encryption", name), ref
+
+
+def _reference(path: Path, ref: KeyRef, rules: Rules) -> Iterator[Wrong]:
+    of_env = ref.kind == "env"
+    why = check_env_name(ref.name, rules.env_allow) if of_env else check_file(ref.name, rules.root)
+    if why is not None:
+        fix = "use a name that it allows" if of_env else "move the file, and write its path"
+        yield Wrong(path, "key-reference", "this reference may not be used", fix, why)
 
 
 @cache

@@ -40,6 +40,8 @@ class Interpolation:
     def _text(self, text: str, path: Path) -> Value:
         if self.kind == "Destination" and len(path) == 1 and _is_key_field(str(path[0])):
             return text
+        if self.kind == "Project" and in_encryption(path):
+            return text
         if is_sql(self.kind, path):
             if re.search(r"\$\{(var|env|file):", text):
                 fix = "write the value itself; compare with a column, or with a query"
@@ -61,7 +63,7 @@ class Interpolation:
     def _one(self, match: re.Match[str], path: Path) -> str | None:
         kind, colon, name, end = match.groups()
         if kind in ("env", "file") and colon:
-            what = f"${{{kind}:…}} is only for the key fields of a Destination"
+            what = f"${{{kind}:…}} is only for keys: of a Destination, and of state encryption"
             self.report(
                 path, "reference-place", what, "use ${var:NAME}, and give it with --var or in the project's vars"
             )
@@ -84,6 +86,12 @@ class Interpolation:
 def _is_key_field(name: str) -> bool:
     """A field of keys, however it is spelled: its model says how."""
     return name.lower().replace("-", "_") in KEY_FIELDS
+
+
+def in_encryption(path: Path) -> bool:
+    """Whether a path of a Project leads into the encryption of its state: references to keys, never keys."""
+    inner = path[2:] if path[:1] == ("environments",) else path
+    return inner[:2] == ("state", "encryption")
 
 
 def is_sql(kind: str, path: Path) -> bool:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from reconciler.loader.excerpt import may_be_a_key
 from reconciler.loader.shape import example_at, flow, keys_at
 from reconciler.loader.tree import KEY, Path
+from reconciler.loader.variables import in_encryption
 
 _WANTED = {
     "string_type": ("a text", "write it in quotes"),
@@ -85,7 +86,7 @@ class _Item:
 
 
 def translate(model: type[BaseModel], error: ValidationError, *, silent: bool) -> Iterator[Wrong]:
-    """Every mistake once. `silent`: no value of the document is repeated."""
+    """Every mistake once. `silent`: no value of the document is repeated; nor is one of what encrypts a state."""
     found = error.errors(include_url=False)
     places = {tuple(item["loc"]) for item in found if item["type"] not in ("too_short", "faults")}
     for item in found:
@@ -96,8 +97,9 @@ def translate(model: type[BaseModel], error: ValidationError, *, silent: bool) -
             for at, rule, what, fix, why in item["ctx"]["faults"]:
                 yield Wrong((*path, *at), rule, what, fix, why)
         else:
-            given = None if silent else item["input"]
-            yield _one(_Item(model, path, str(item["type"]), item.get("ctx") or {}, given, silent))
+            hidden = silent or in_encryption(path)
+            given = None if hidden else item["input"]
+            yield _one(_Item(model, path, str(item["type"]), item.get("ctx") or {}, given, hidden))
 
 
 def _one(item: _Item) -> Wrong:

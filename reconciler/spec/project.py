@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
 from reconciler.spec.common import Document, Fault, Model, Percent, refuse, unsupported
+from reconciler.spec.destination import Key
 
 VAR_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 ENVIRONMENT_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
@@ -17,6 +18,28 @@ VarName = Annotated[str, Field(pattern=VAR_NAME, max_length=63)]
 EnvironmentName = Annotated[str, Field(pattern=ENVIRONMENT_NAME, max_length=63)]
 Engine = Annotated[str, Field(json_schema_extra={"enum": ["duckdb"], "supported_enum": True})]
 NOT_BUILT: JsonDict = {"unsupported": True}
+
+
+class Encryption(Model):
+    """Encryption of everything that is kept, with AES-256-GCM."""
+
+    key: Key = Field(
+        description="Reference to the key: `${env:NAME}` or `${file:PATH}`, at least 16 characters. "
+        "Make one with `openssl rand -hex 32`. Whoever loses it loses the state.",
+        examples=["${env:BATCHCTL_STATE_KEY}"],
+    )
+    fallback: Key | None = Field(
+        default=None,
+        description="Reference to the key before this one, which is only read with. Remove it after `batchctl state "
+        "compact`.",
+        examples=["${env:BATCHCTL_OLD_STATE_KEY}"],
+    )
+    enforced: bool = Field(
+        default=False,
+        description="Refuse a state, files and saved plans that are not encrypted. Set it once everything is: without "
+        "it nobody can tell who wrote a plain file. Default false.",
+        examples=[True],
+    )
 
 
 class StatePlace(Model):
@@ -31,10 +54,11 @@ class StatePlace(Model):
         "credentials and environment variables. Default `.batchctl`; for an environment `<url>/<environment>`.",
         examples=[".batchctl", "s3://crm-state/prod"],
     )
-    encryption: object = Field(
+    encryption: Encryption | None = Field(
         default=None,
-        description="Encryption of files with personal data. Not supported in this version.",
-        json_schema_extra=NOT_BUILT,
+        description="Encryption of the state, delta and baseline files, acknowledgement logs, saved plans and rejects. "
+        "An environment without one has that of the project. Default: none; files have mode 0600.",
+        examples=[{"key": "${env:BATCHCTL_STATE_KEY}", "enforced": True}],
     )
 
     @model_validator(mode="after")
@@ -44,8 +68,6 @@ class StatePlace(Model):
         if scheme and scheme[1] not in SCHEMES:
             what = f"state in {scheme[1].lower()}://"
             found.append(unsupported(("url",), what, "write a folder, or s3://bucket/folder, gs://… or az://…"))
-        if "encryption" in self.model_fields_set:
-            found.append(unsupported(("encryption",), "state encryption", "remove the key; state files have mode 0600"))
         refuse(*found)
         return self
 
@@ -165,6 +187,11 @@ class Project(Document):
             return base
         own = self.environments[environment].state.url if environment in self.environments else None
         return own or f"{base.rstrip('/')}/{environment}"
+
+    def encryption(self, environment: str | None) -> Encryption | None:
+        """How the state is encrypted: as the environment says, default as the project says."""
+        own = self.environments[environment].state.encryption if environment in self.environments else None
+        return own or self.state.encryption
 
     def prefix(self, environment: str | None) -> str:
         """What goes in front of every audience name."""

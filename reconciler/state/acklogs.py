@@ -32,7 +32,7 @@ class AckLogs:
 
     def read(self, name: str) -> tuple[Ack, ...]:
         """All that is known to be acknowledged, oldest first; a mark that more may have happened counts as a line."""
-        own = read_acks(self._path(name))
+        own = self._own(name)
         sent = self._place.read(name) if self._place.remote else None
         return joined(decoded(sent.data, where=self._place.show(name)), own) if sent else own
 
@@ -40,16 +40,16 @@ class AckLogs:
         """The log, ready to go on from what is known; a bucket knows that it was opened when this returns."""
         path = self._path(name)
         if not self._place.remote:
-            return AckLog(path)
+            return AckLog(path, lines=self._place.lines(name))
         known = tuple(ack for ack in self.read(name) if not _is_mark(ack))
-        if known != read_acks(path):
+        if known != self._own(name):
             with durable.explained(f"write the acknowledgement log {path}"):
                 durable.private_folder(path.parent)
                 with durable.replacing(path, name="acks") as file:
-                    file.write(encoded(known))
+                    file.write(encoded(known, lines=self._place.lines(name)))
         self._opened.add(name)
         self._send(name, finished=False)
-        return AckLog(path, appended=lambda: self._grown.add(name))
+        return AckLog(path, lines=self._place.lines(name), appended=lambda: self._grown.add(name))
 
     def start(self) -> None:
         """Logs that grow are sent from now on, by a thread of their own."""
@@ -76,9 +76,12 @@ class AckLogs:
 
     def _send(self, name: str, *, finished: bool) -> None:
         """Once `finished` there is no mark: nothing happened since the last line."""
-        lines = read_acks(self._path(name))
+        lines = self._own(name)
         mark = () if finished else (Ack(batch=SENDING, start=0, stop=0, token=None, at=datetime.now(UTC)),)
         self._place.put(name, encoded((*lines, *mark)))
+
+    def _own(self, name: str) -> tuple[Ack, ...]:
+        return read_acks(self._path(name), lines=self._place.lines(name))
 
     def _path(self, name: str) -> Path:
         return self._place.folder / name

@@ -16,6 +16,7 @@ import orjson
 from reconciler.crashpoint import point
 from reconciler.errors import StateError
 from reconciler.state import durable
+from reconciler.state.seal import Lines, Plain
 
 SENDING = -1
 """`Ack.batch` of the line that says a request is about to start: without an answer after it, it may be in flight.
@@ -43,10 +44,10 @@ class AckLog:
     A torn last line, left by a crash in the middle of an append, is cut off first: that batch was not acknowledged.
     """
 
-    def __init__(self, path: Path, *, appended: Callable[[], None] | None = None) -> None:
-        """`appended` is called after every line, by the thread that wrote it."""
+    def __init__(self, path: Path, *, lines: Lines | None = None, appended: Callable[[], None] | None = None) -> None:
+        """`lines` says how they are kept; `appended` is called after every line, by the thread that wrote it."""
         self.path = path
-        self._appended = appended
+        self._lines, self._appended = lines or Plain(), appended
         self._handle: int | None = None
         self._end = 0
         self._mutex = threading.Lock()
@@ -59,7 +60,7 @@ class AckLog:
 
     def append(self, ack: Ack) -> None:
         """On disk when it returns: one write, one fdatasync. StateError when it is not; the log is then as before."""
-        line = _encode(ack)
+        line = self._lines.close(_encode(ack))
         with self._mutex, durable.explained(f"write the acknowledgement log {self.path}"):
             handle = self._handle if self._handle is not None else self._open()
             point("ack: begin")
@@ -88,7 +89,7 @@ class AckLog:
         try:
             durable.sync_folder(self.path.parent)
             text = self.path.read_bytes()
-            self._end = len(_whole(text))
+            self._end = len(_whole(text, self._lines))
             if self._end < len(text):
                 os.ftruncate(handle, self._end)
                 os.fsync(handle)
@@ -99,7 +100,7 @@ class AckLog:
         return handle
 
 
-def read_acks(path: Path) -> tuple[Ack, ...]:
+def read_acks(path: Path, *, lines: Lines | None = None) -> tuple[Ack, ...]:
     """What was acknowledged, oldest first; nothing when there is no log yet.
 
     A torn last line is left out: its batch is *uncertain*, which is always safe. Any other line that cannot be read is
@@ -110,19 +111,20 @@ def read_acks(path: Path) -> tuple[Ack, ...]:
             text = path.read_bytes()
         except FileNotFoundError:
             return ()
-    return decoded(text, where=str(path))
+    return decoded(text, where=str(path), lines=lines)
 
 
-def encoded(acks: Iterable[Ack]) -> bytes:
+def encoded(acks: Iterable[Ack], *, lines: Lines | None = None) -> bytes:
     """The bytes of a log with these lines."""
-    return b"".join(map(_encode, acks))
+    kept = lines or Plain()
+    return b"".join(kept.close(_encode(ack)) for ack in acks)
 
 
-def decoded(text: bytes, *, where: str) -> tuple[Ack, ...]:
+def decoded(text: bytes, *, where: str, lines: Lines | None = None) -> tuple[Ack, ...]:
     """Inverse of `encoded`, less a torn last line."""
-    acks = []
-    for number, line in enumerate(_whole(text).splitlines(), 1):
-        ack = _decode(line)
+    acks, kept = [], lines or Plain()
+    for number, line in enumerate(_whole(text, kept).splitlines(), 1):
+        ack = _decode(kept.open(line))
         if ack is None:
             raise StateError(
                 f"line {number} of the acknowledgement log {where} is damaged",
@@ -132,11 +134,11 @@ def decoded(text: bytes, *, where: str) -> tuple[Ack, ...]:
     return tuple(acks)
 
 
-def _whole(text: bytes) -> bytes:
+def _whole(text: bytes, lines: Lines) -> bytes:
     """The log without a torn last line: one without its line end, or whose blocks did not all reach the disk."""
     text = text[: text.rfind(b"\n") + 1]
     before = text.rfind(b"\n", 0, -1) + 1
-    return text if _decode(text[before:]) else text[:before]
+    return text if _decode(lines.open(text[before:].rstrip(b"\n"))) else text[:before]
 
 
 def _encode(ack: Ack) -> bytes:
@@ -148,10 +150,12 @@ def _encode(ack: Ack) -> bytes:
         "at": ack.at,
         "refused": ack.refused,
     }
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(line)
 
 
-def _decode(line: bytes) -> Ack | None:
+def _decode(line: bytes | None) -> Ack | None:
+    if line is None:
+        return None
     try:
         found = orjson.loads(line)
         refused = tuple((int(row), str(reason)) for row, reason in found["refused"])

@@ -20,6 +20,7 @@ from reconciler.crashpoint import point
 from reconciler.errors import ConfigurationError, StateError
 from reconciler.state import durable
 from reconciler.state.place import TARGETS, Folder, Found, Moved
+from reconciler.state.seal import Lines, Plain
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -72,6 +73,14 @@ class Bucket:
                 self._bucket_exists(error)
                 return None
             return Found(data, (answer.meta["e_tag"], answer.meta["version"]), answer.meta["last_modified"])
+
+    def raw(self, name: str) -> Found | None:
+        """See Place."""
+        return self.read(name)
+
+    def lines(self, name: str) -> Lines:
+        """See Place."""
+        return Plain()
 
     def replace(self, name: str, data: bytes, *, before: Found | None, keep: str | None = None) -> Found:
         """See Place. What `before` says may have been replaced by ourselves: a reply that got lost is looked up."""

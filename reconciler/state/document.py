@@ -9,6 +9,7 @@ import orjson
 from pydantic import ValidationError
 
 from reconciler.errors import StateError
+from reconciler.state.seal import is_sealed, refused_without_key
 from reconciler.state.state import FORMAT, State
 
 
@@ -21,6 +22,8 @@ def encode(state: State) -> bytes:
 
 def decode(text: bytes, *, where: str, way_out: Callable[[], str]) -> State:
     """Inverse of `encode`. StateError names `where`, what is wrong with it and the `way_out`."""
+    if is_sealed(text):
+        raise refused_without_key(where)
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:

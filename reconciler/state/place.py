@@ -14,6 +14,7 @@ from typing import Protocol
 
 from reconciler.errors import StateError
 from reconciler.state import durable
+from reconciler.state.seal import Lines, Plain
 
 STATE, PREVIOUS, TARGETS = "state.json", "previous/", "targets/"
 Stamp = tuple[object, ...]
@@ -53,6 +54,14 @@ class Place(Protocol):
 
     def read(self, name: str) -> Found | None:
         """The whole of a small file."""
+        ...
+
+    def raw(self, name: str) -> Found | None:
+        """The bytes as they are kept, where `read` cannot make sense of them."""
+        ...
+
+    def lines(self, name: str) -> Lines:
+        """How the lines of a log are kept on this machine."""
         ...
 
     def replace(self, name: str, data: bytes, *, before: Found | None, keep: str | None = None) -> Found:
@@ -119,6 +128,14 @@ class Folder:
             return None
         except OSError as error:
             raise StateError(f"{path} cannot be read", why=error.strerror or "") from error
+
+    def raw(self, name: str) -> Found | None:
+        """See Place."""
+        return self.read(name)
+
+    def lines(self, name: str) -> Lines:
+        """See Place."""
+        return Plain()
 
     def replace(self, name: str, data: bytes, *, before: Found | None, keep: str | None = None) -> Found:
         """See Place; nobody else may write to the folder meanwhile, which its lock is for."""

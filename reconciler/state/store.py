@@ -116,7 +116,7 @@ class StateStore(StateReader):
         with self._mutex:
             serials = [state.serial, newest.serial if newest else 0, *map(serial_of, self.previous())]
             written = state.model_copy(update={"serial": max(serials) + 1})
-            before = self.place.read(STATE)
+            before = self._last[1] if self._last else self.place.raw(STATE)
             keep = f"{PREVIOUS}state-{newest.serial}.json" if newest else f"{PREVIOUS}unreadable.json"
             try:
                 found = self.place.replace(STATE, encode(written), before=before, keep=keep)
@@ -155,6 +155,7 @@ class StateStore(StateReader):
         Needed is what `state`, the version in the store or one of the last 5 before it names, pending intents
         included, and what was put since this store was opened. Where a version cannot be read nothing is deleted.
         """
+        self._prune()
         try:
             known = [state, self.read(), *map(self.read_previous, self.previous()[:VERSIONS_WITH_FILES])]
         except StateError:
@@ -164,7 +165,6 @@ class StateStore(StateReader):
         gone = sorted(name for name in self.place.names(TARGETS) if name not in needed)
         for name in gone:
             self.place.remove(name)
-        self._prune()
         self.place.tidy(needed.__contains__)
         return tuple(gone)
 

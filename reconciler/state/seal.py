@@ -1,0 +1,199 @@
+"""AES-256-GCM over everything that is kept: what is read was written by who holds the key, whole, under that name.
+
+    batchctl 1 | key id, 8 bytes | salt, 16 bytes | chunks of 1 MiB, each with its tag; the last one says that it is
+
+Every file has a key of its own, derived from the project's key, its salt and its name, so a file cannot be cut, put
+together from two, or take another's place. Lines of logs are sealed one by one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Protocol, TypeVar
+
+from reconciler.errors import ConfigurationError, StateError
+
+MAGIC = b"batchctl\x01"
+CHUNK, TAG, SALT, KEY_ID = 1 << 20, 16, 16, 8
+HEADER = len(MAGIC) + KEY_ID + SALT
+SHORTEST_KEY = 16
+_LINE = b"~"
+T = TypeVar("T")
+
+
+class Lines(Protocol):
+    """How the lines of a log are kept."""
+
+    def close(self, line: bytes) -> bytes:
+        """The line as it is written, its line end included."""
+        ...
+
+    def open(self, line: bytes) -> bytes | None:
+        """Inverse of `close`; None where the line is not one that was written."""
+        ...
+
+
+class Seal:
+    """One key to write and read with, and a fallback to read with. With `enforced` plain files are refused."""
+
+    def __init__(self, key: str, *, fallback: str | None = None, enforced: bool = False) -> None:
+        self.enforced = enforced
+        self._keys = [_stretched(text) for text in (key, fallback) if text is not None]
+
+    def seal(self, name: str, source: IO[bytes], target: IO[bytes]) -> str:
+        """Writes `source` sealed to `target`; sha256 of what was read."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        key, salt = self._keys[0], secrets.token_bytes(SALT)
+        target.write(MAGIC + _id(key) + salt)
+        cipher, seen, number = AESGCM(_derived(key, salt, name)), hashlib.sha256(), 0
+        chunk = source.read(CHUNK)
+        while True:
+            seen.update(chunk)
+            following = source.read(CHUNK)
+            target.write(cipher.encrypt(_nonce(number, last=not following), chunk, None))
+            if not following:
+                return seen.hexdigest()
+            chunk, number = following, number + 1
+
+    def open(self, name: str, source: IO[bytes], target: IO[bytes], *, where: str) -> None:
+        """Writes what is sealed in `source`, or plain where that is allowed, to `target`. StateError says `where`."""
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        head = source.read(HEADER)
+        if not is_sealed(head):
+            self._plain_is_allowed(where)
+            target.write(head)
+            while chunk := source.read(CHUNK):
+                target.write(chunk)
+            return
+        wanted, salt = head[len(MAGIC) : -SALT], head[-SALT:]
+        key = next((key for key in self._keys if _id(key) == wanted), None)
+        if key is None or len(head) < HEADER:
+            raise StateError(
+                f"{where} is encrypted with another key",
+                fix="set state.encryption.key of the Project to the key it was written with; to change keys, put the "
+                "one before in fallback",
+            )
+        cipher, number = AESGCM(_derived(key, salt, name)), 0
+        chunk = source.read(CHUNK + TAG)
+        while True:
+            following = source.read(CHUNK + TAG)
+            try:
+                target.write(cipher.decrypt(_nonce(number, last=not following), chunk, None))
+            except InvalidTag:
+                raise StateError(
+                    f"{where} was changed after it was written, or is damaged", fix="restore it from a backup"
+                ) from None
+            if not following:
+                return
+            chunk, number = following, number + 1
+
+    def lines(self, name: str) -> Lines:
+        """How the lines of the log `name` are kept."""
+        return _Sealed([_derived(key, b"", name) for key in self._keys], enforced=self.enforced)
+
+    def _plain_is_allowed(self, where: str) -> None:
+        if self.enforced:
+            raise StateError(
+                f"{where} is not encrypted, and state.encryption.enforced is true",
+                fix="if it is yours, set enforced: false, apply once, which encrypts it, and set it back",
+            )
+
+
+class Plain:
+    """Lines as they are."""
+
+    def close(self, line: bytes) -> bytes:
+        """See Lines."""
+        return line + b"\n"
+
+    def open(self, line: bytes) -> bytes | None:
+        """See Lines."""
+        return line
+
+
+class _Sealed:
+    def __init__(self, keys: list[bytes], *, enforced: bool) -> None:
+        self._keys, self._enforced = keys, enforced
+
+    def close(self, line: bytes) -> bytes:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        nonce = secrets.token_bytes(12)
+        return _LINE + base64.b64encode(nonce + AESGCM(self._keys[0]).encrypt(nonce, line, None)) + b"\n"
+
+    def open(self, line: bytes) -> bytes | None:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        if not line.startswith(_LINE):
+            return None if self._enforced else line
+        try:
+            found = base64.b64decode(line[len(_LINE) :], validate=True)
+        except ValueError:
+            return None
+        for key in self._keys:
+            try:
+                return AESGCM(key).decrypt(found[:12], found[12:], None)
+            except (InvalidTag, ValueError):
+                continue
+        return None
+
+
+def is_sealed(head: bytes) -> bool:
+    """Whether a file that begins like this is encrypted."""
+    return head.startswith(MAGIC)
+
+
+def refused_without_key(where: str) -> StateError:
+    """What to say of an encrypted file where no key is configured."""
+    return StateError(
+        f"{where} is encrypted, and no key is configured",
+        fix='set state: {encryption: {key: "${env:NAME}"}} in the Project; nothing is started afresh',
+    )
+
+
+def through(path: Path, to: Path, work: Callable[[IO[bytes], IO[bytes]], T]) -> T:
+    """What `work` from one file to a new private one returns; the new one is gone when it fails. Raises OSError."""
+    try:
+        with (
+            path.open("rb") as source,
+            os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out,
+        ):
+            return work(source, out)
+    except BaseException:
+        to.unlink(missing_ok=True)
+        raise
+
+
+def _stretched(text: str) -> bytes:
+    """A key of 256 bits from whatever was given; slow on purpose, because it may be a word somebody thought of."""
+    if len(text) < SHORTEST_KEY:
+        raise ConfigurationError(
+            "the key of state.encryption is too short",
+            why=f"it has {len(text)} characters, {SHORTEST_KEY} are the least",
+            fix="make one with: openssl rand -hex 32",
+        )
+    return hashlib.scrypt(text.encode(), salt=b"batchctl/state/1", n=1 << 15, r=8, p=1, maxmem=64 << 20, dklen=32)
+
+
+def _derived(key: bytes, salt: bytes, name: str) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    return HKDF(SHA256(), length=32, salt=salt or None, info=b"batchctl/file/" + name.encode()).derive(key)
+
+
+def _id(key: bytes) -> bytes:
+    return hashlib.sha256(b"batchctl/key-id/" + key).digest()[:KEY_ID]
+
+
+def _nonce(number: int, *, last: bool) -> bytes:
+    return number.to_bytes(11, "big") + bytes([last])
