@@ -7,7 +7,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test stores soak lint schemas snapshots format browser clean
+.PHONY: help demo test laws stores soak lint schemas snapshots format browser clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ demo: $(INSTALLED) ## the whole job on real purchases against a local Batch
 
 test: $(INSTALLED) $(LANGUAGE_SERVER) browser lint ## everything CI runs
 	$(BIN)/pytest -n $(WORKERS)
+
+laws: $(INSTALLED) ## the laws of membership over many random worlds; HYPOTHESIS_PROFILE=ci makes it short
+	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-deep} $(BIN)/pytest -n $(WORKERS) tests/laws
 
 stores: $(INSTALLED) $(LANGUAGE_SERVER) ## kill -9 at every point of an apply whose state is in a bucket
 	BATCHCTL_EVERY_POINT=1 $(BIN)/pytest -n $(WORKERS) tests/stores

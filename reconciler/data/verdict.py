@@ -61,7 +61,8 @@ def decide(engine: Engine, inputs: Inputs, rules: Rules) -> str:
     """A table of verdicts: ``id, kind, k, held, a:…, change, refused`` (kind NULL: nothing is sent)."""
     joined = ident(engine.table("joined"))
     engine.run(
-        f"CREATE TEMP TABLE {joined} AS SELECT *, {_fault(inputs)} AS fault_hold FROM ({_joined(inputs, rules)})"
+        f"CREATE TEMP TABLE {joined} AS SELECT *, {_fault(inputs)} AS fault_hold, {_withheld(inputs)} AS withheld "
+        f"FROM ({_joined(inputs, rules)})"
     )
     final = ident(engine.table("final"))
     engine.run(f"CREATE TEMP TABLE {final} AS {_final(joined, rules)}")
@@ -112,6 +113,14 @@ def _fault(inputs: Inputs) -> str:
     return f"coalesce(is_t AND ({disjunction(held)}), FALSE)"
 
 
+def _withheld(inputs: Inputs) -> str:
+    """True for identifiers that somebody without consent has, or was told to have."""
+    found = [f"id IN (SELECT id FROM {inputs.desired.withheld})"] if inputs.desired.withheld else []
+    if inputs.withheld_keys:
+        found.append(f"told_k IN ({inputs.withheld_keys})")
+    return f"coalesce({disjunction(found)}, FALSE)"
+
+
 def _nothing(rules: Rules) -> str:
     columns = "".join(
         f", CAST(NULL AS {DUCK_TYPES[kind]}) AS {ident(f'a:{name}')}" for name, kind in rules.attributes.items()
@@ -120,7 +129,10 @@ def _nothing(rules: Rules) -> str:
 
 
 def _final(joined: str, rules: Rules) -> str:
-    """Adds the value each attribute is to have (``a:``), the names possibly held, and those to drop."""
+    """Adds the value each attribute is to have (``a:``), the names possibly held, and those to drop.
+
+    Who is no member (held, kept) has the values told, in case they are asserted again.
+    """
     finals, told_names, final_names = [], [], []
     for name in rules.attributes:
         d, t, bad, covered = (ident(f"{mark}:{name}") for mark in "dtbc")
@@ -129,7 +141,7 @@ def _final(joined: str, rules: Rules) -> str:
         if rules.profiles:
             value = f"CASE WHEN {bad} THEN {kept} WHEN {covered} THEN {d} ELSE {gone} END"
         else:
-            value = f"CASE WHEN {bad} THEN {kept} ELSE {d} END"
+            value = f"CASE WHEN {bad} OR NOT is_d THEN {kept} ELSE {d} END"
         kind = DUCK_TYPES[rules.attributes[name]]
         finals.append(f"CAST({value} AS {kind}) AS {ident(f'a:{name}')}")
         told_names.append(f"CASE WHEN {t} IS NOT NULL THEN {lit(name)} END")
@@ -147,15 +159,9 @@ def _present(cases: list[str]) -> str:
 
 
 def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
-    withheld = [f"id IN (SELECT id FROM {inputs.desired.withheld})"] if inputs.desired.withheld else []
-    if inputs.withheld_keys:
-        withheld.append(f"told_k IN ({inputs.withheld_keys})")
-    marked = (
-        f"SELECT *, coalesce({disjunction(withheld)}, FALSE) AS withheld, "
-        f"is_t AND NOT is_d AND fault_hold AS held_back FROM {final}"
-    )
+    marked = f"SELECT *, is_t AND NOT is_d AND fault_hold AND NOT withheld AS held_back FROM {final}"
     staged = f"SELECT *, {_kind(rules)} AS kind, {_change(rules)} AS change FROM ({marked})"
-    values = "".join(f", {_value(name, rules)}" for name in rules.attributes)
+    values = "".join(f", {_value(name)}" for name in rules.attributes)
     sent = f"SELECT *, {wish([f'a:{name}' for name in rules.attributes])} AS wish FROM ({staged})"
     refused = "FALSE"
     join = ""
@@ -195,17 +201,16 @@ def _change(rules: Rules) -> str:
     )
 
 
-def _value(name: str, rules: Rules) -> str:
-    """The value sent: none on removals; the value told where a held or kept person is asserted again."""
-    kept = "sent.held_back" if rules.profiles else "sent.held_back OR NOT sent.is_d"
-    told, value = f"sent.{ident(f't:{name}')}", f"sent.{ident(f'a:{name}')}"
-    return f"CASE WHEN sent.kind IN ('add', 'put') THEN CASE WHEN {kept} THEN {told} ELSE {value} END END AS {ident(f'a:{name}')}"
+def _value(name: str) -> str:
+    """The value sent; none on removals."""
+    column = ident(f"a:{name}")
+    return f"CASE WHEN sent.kind IN ('add', 'put') THEN sent.{column} END AS {column}"
 
 
 def _held(rules: Rules) -> str:
     """Names to null (profiles), or that a reader of an unacknowledged row must still reckon with (audiences)."""
     return (
-        "CASE WHEN sent.kind IN ('consent', 'remove') OR sent.held_back THEN sent.may_hold ELSE sent.drops END"
+        "CASE WHEN sent.kind IN ('consent', 'remove') THEN sent.may_hold ELSE sent.drops END"
         if rules.profiles
         else "sent.drops"
     )
