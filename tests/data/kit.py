@@ -27,7 +27,7 @@ from reconciler.link import Resolution, Target, resolve
 from reconciler.plan.course import Course
 from reconciler.plan.target_state import state_after
 from reconciler.plan.values import Op
-from reconciler.spec import MODELS, Project, Spec, address_of
+from reconciler.spec import MODELS, Spec, address_of
 from reconciler.state.standing import Standing, merged, subtract
 from reconciler.state.state import DataFile, TargetState
 
@@ -93,11 +93,7 @@ def link(
 
 def resolution(specs: Sequence[Spec]) -> Resolution:
     """Links and targets; an error among the documents is a mistake of the test."""
-    project = MODELS["Project"].model_validate({"apiVersion": "batchctl/v1", "kind": "Project", "name": "shop"})
-    assert isinstance(project, Project)
-    found = resolve(
-        {address_of(one): one for one in specs}, project=project, accounts={"shop": account_of("key")}, today=NOW.date()
-    )
+    found = resolve({address_of(one): one for one in specs}, accounts={"shop": account_of("key")}, today=NOW.date())
     assert not found.errors, found.errors
     return found
 
