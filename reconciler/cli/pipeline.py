@@ -125,9 +125,8 @@ def plan_with(
 ) -> Planned:
     """Reads Batch, decides, evaluates, compares; nothing is written but staged files in the engine's folder."""
     standings = standings_of(reader, state)
-    if state is not None:
-        for standing in standings.values():
-            state = state.with_target(standing.known)
+    for standing in standings.values():
+        state = state.with_target(standing.known) if state else None
     targets = session.resolution.targets
     reporter.stage("reading Batch")
     inventories = refresh(
@@ -171,7 +170,13 @@ def plan_with(
         },
     )
     plan = check(plan, targets, project=session.project, state=state, now=session.now, no_delete=wish.no_delete)
-    return Planned(plan=plan, staging=engine.folder, clients=clients, rejects=_rejects(evaluated))
+    return Planned(plan=_warned(plan, session), staging=engine.folder, clients=clients, rejects=_rejects(evaluated))
+
+
+def _warned(plan: Plan, session: Session) -> Plan:
+    """Overrides that have ended: whoever reads the refusal they no longer prevent must see them."""
+    over = [f"{one.where}: {one.what}" for one in session.resolution.problems if one.rule == "allow-expired"]
+    return plan.model_copy(update={"warnings": (*plan.warnings, *over)})
 
 
 def _rejects(evaluated: Evaluated) -> tuple[Path, ...]:

@@ -31,7 +31,7 @@ from reconciler.state.state import TargetState
 def orphan_course(known: TargetState, inventory: Inventory | None) -> Course:
     """The course of one orphan; `inventory` is None when nobody holds keys of its account."""
     if inventory is None:
-        warning = f"account: nobody has the keys of account {known.account} any more; nothing is deleted there"
+        warning = f"nobody has the keys of account {known.account} any more; nothing is deleted there"
         return Course(key=known.key, op=Op.NONE, known=known, reason="account without keys", warnings=(warning,))
     if known.key.is_profiles:
         return _profiles(known)

@@ -70,6 +70,8 @@ def _writes(change: Change) -> bool:
 
 def _with_consent(change: Change, refusal: Refusal | None, consent: Refusal | None) -> Change:
     """Removals for consent are judged on their own; without them the other rows are cut into requests again."""
+    if consent is not None and refusal in (None, consent) and _only_consent(change):
+        return change.model_copy(update={"refused": consent, "consent_only": False})
     has_consent = change.kinds.get("consent", 0) > 0
     ours = change.refused is None or change.consent_only
     update: dict[str, object] = {
@@ -79,6 +81,11 @@ def _with_consent(change: Change, refusal: Refusal | None, consent: Refusal | No
     if consent is not None:
         update |= {"consent_refused": True, "consent_refusal": consent, "batches": _without_consent(change)}
     return change.model_copy(update=update)
+
+
+def _only_consent(change: Change) -> bool:
+    """Without these removals there would be nothing to do."""
+    return change.op is Op.DELTA and sum(change.kinds.values()) == change.kinds.get("consent", 0)
 
 
 def _without_consent(change: Change) -> tuple[Batch, ...]:

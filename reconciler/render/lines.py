@@ -111,7 +111,8 @@ def _planned(change: Change) -> tuple[str, str]:
 
 def _first_upload(change: Change) -> tuple[str, str]:
     how = "full upload" if change.create or change.op is Op.ADOPT else "upload continued"
-    before = f"  (Batch held {change.before:,})" if change.before is not None else ""
+    who = "Batch holds" if change.op is Op.ADOPT else "it held"
+    before = f"  ({who} {change.before:,})" if change.before is not None else ""
     return f"{change.op.value}, {how}", (counts_of(change) or "nobody yet") + before
 
 
@@ -129,6 +130,8 @@ def _upload(change: Change) -> tuple[str, str]:
 def _share(change: Change) -> str:
     if change.before is None:
         return ""
+    if not change.committed:
+        return f"(Batch holds {change.before:,})"
     counts = change.counts
     moves = {"+": counts.added, "-": _leaving(change)}
     shares = [f"{signed(1, sign)[0]}{percent(n / change.before)}" for sign, n in moves.items() if n and change.before]
@@ -173,12 +176,22 @@ def _asides(change: Change) -> list[str]:
     asides = [
         counts.held and f"{counts.held:,} held (their rows cannot be trusted, so they stay)",
         counts.shared and f"{counted(counts.shared, 'identifier')} shared by several people",
-        counts.reasserted and f"{counted(counts.reasserted, 'row')} asserted again after an interrupted run",
+        _again(change),
         counts.refused_before and f"{counts.refused_before:,} refused by Batch before (--retry-rejects tries again)",
-        counts.cleared and f"{counted(counts.cleared, 'person', 'people')} lose a value",
+        counts.cleared and change.target_key.is_profiles and _losing(counts.cleared),
     ]
     found = [aside for aside in asides if aside]
     return ["; ".join(found)] if found else []
+
+
+def _again(change: Change) -> str:
+    """A full upload sends every row anyway."""
+    rows = 0 if change.op is Op.FULL else change.counts.reasserted
+    return f"{counted(rows, 'row')} asserted again after an interrupted run" if rows else ""
+
+
+def _losing(people: int) -> str:
+    return "1 person loses a value" if people == 1 else f"{people:,} people lose a value"
 
 
 def override_lines(refusal: Refusal | None) -> list[str]:

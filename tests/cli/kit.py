@@ -126,13 +126,13 @@ class Done:
 class Command:
     """Runs batchctl on one project against one Batch."""
 
-    def __init__(self, root: Path, url: str) -> None:
-        self.root, self.url = root, url
+    def __init__(self, root: Path, url: str, keys: Mapping[str, str] = KEYS) -> None:
+        self.root, self.url, self.keys = root, url, keys
 
     def __call__(self, *arguments: str, stdin: str = "", **environ: str | None) -> Done:
         """A finished command, run in this process. No key may be in its output, and no traceback."""
         done = self.raw(arguments[0], "-C", str(self.root), *arguments[1:], stdin=stdin, **environ)
-        checked(done)
+        checked(done, self.keys)
         return done
 
     def raw(self, *arguments: str, stdin: str = "", **environ: str | None) -> Done:
@@ -165,12 +165,12 @@ class Command:
             check=False,
         )
         finished = Done(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
-        checked(finished, faulty=faulty)
+        checked(finished, self.keys, faulty=faulty)
         return finished
 
     def environ(self, base: Mapping[str, str] = os.environ, **more: str | None) -> dict[str, str]:
         """The environment of a command."""
-        wanted = {**base, **KEYS, "BATCHCTL_API_URL": self.url, **more}
+        wanted = {**base, **self.keys, "BATCHCTL_API_URL": self.url, **more}
         return {name: value for name, value in wanted.items() if value is not None}
 
     def ok(self, *arguments: str, **environ: str | None) -> str:
@@ -195,9 +195,9 @@ class Command:
         return found
 
 
-def checked(done: Done, *, faulty: bool = False) -> None:
+def checked(done: Done, keys: Mapping[str, str] = KEYS, *, faulty: bool = False) -> None:
     """No key, no traceback, whatever happened."""
     output = done.stdout + done.stderr
-    assert not [name for name, key in KEYS.items() if key in output], output
+    assert not [name for name, key in keys.items() if key in output], output
     assert "Traceback" not in output, output
     assert faulty or "a fault of batchctl itself" not in output, output
