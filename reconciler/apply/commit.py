@@ -74,13 +74,13 @@ def _told(
 def _refused(
     tools: Tools, change: Change, target: TargetState, told: tuple[DataFile, ...], refused: tuple[tuple[int, str], ...]
 ) -> tuple[int, str | None]:
-    """Members after the commit and the file of refusals; counted anew where Batch refused rows."""
+    """Members after the commit and the file of refusals; counted anew where not all that was planned was done."""
     before, pending = target.baseline.refusals, target.pending
-    plain = target.baseline.count - change.counts.consent if change.consent_only else change.counts.after
+    in_part = change.consent_only or change.consent_refused
     if pending is None or pending.file is None:
-        return plain, before
-    if not refused and before is None:
-        return plain, None
+        return (target.baseline.count if in_part else change.counts.after), before
+    if not refused and not in_part and before is None:
+        return change.counts.after, None
     store = tools.books.store
     with Engine(now=tools.clock(), memory="120MB", threads=1) as engine:
         local = engine.path("refusals")
@@ -96,7 +96,7 @@ def _refused(
         known = layers_of.told(engine, told, (), attributes=target.baseline.attributes, path_of=store.path_of)
         count = engine.count(f"SELECT count(*) FROM {known.told}") if known.told else 0
         name = tools.books.take(local, change.target_key, "refusals", rows=rows).path if rows else None
-    return count if refused else plain, name
+    return count if refused or in_part else change.counts.after, name
 
 
 def _folded(

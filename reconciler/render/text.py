@@ -158,7 +158,7 @@ def cost_line(cost: Cost) -> str:
 
 def summary(plan: Plan) -> str:
     """``Plan: 1 to create, 2 to update, 1 to delete, 1 refused, 4 unchanged.``, or ``No changes.``"""
-    numbers = Counter("refused" if change.refused else verb_of(change) for change in plan.changes)
+    numbers = Counter("refused" if _nothing_allowed(change) else verb_of(change) for change in plan.changes)
     if not set(numbers) - {"unchanged"}:
         told = f" {counted(numbers['unchanged'], 'target')} told what the specs say." if plan.changes else ""
         return f"No changes.{told}"
@@ -172,3 +172,8 @@ def verb_of(change: Change) -> str:
     """The summary's word for an operation."""
     words = {Op.CREATE: "create", Op.ADOPT: "adopt", Op.DELETE: "delete", Op.FORGET: "forget", Op.NONE: "unchanged"}
     return "delete" if change.forget else words.get(change.op, "update")
+
+
+def _nothing_allowed(change: Change) -> bool:
+    """Refused as a whole, or all there is to do are refused removals for consent."""
+    return change.refused is not None or (change.consent_refused and not change.batches)

@@ -93,3 +93,22 @@ def test_members_wait_for_a_creation_whose_answer_was_lost(tmp_path: Path) -> No
         run(tmp_path, url, "apply", "--auto-approve")
         at = {entry["route"].rpartition("/")[2]: entry["at"] for entry in ask(url, "log?limit=1000")["requests"]}
     assert at["update"] - at["create"] >= delay
+
+
+def test_refused_removals_for_consent_stay_in_the_books(tmp_path: Path) -> None:
+    (tmp_path / "specs.yaml").write_text(SPECS.replace("login: string}", "login: string, ok: boolean}\nconsent: ok"))
+    without: tuple[int, ...] = ()
+    with running(Options(rate_scale=0, indexing_delay=0.01)) as url:
+        for people, code, before, sent in ((40, 0, None, 40), (41, 4, 40, 1), (41, 4, 41, 0)):
+            rows = [f"r{n},login-{n},{str(n not in without).lower()}\n" for n in range(people)]
+            (tmp_path / "readers.csv").write_text("reader,login,ok\n" + "".join(rows))
+            done = run(tmp_path, url, "apply", "--auto-approve", "--format", "json")
+            assert done.returncode == code, done.stdout + done.stderr
+            (change,) = json.loads(done.stdout)["changes"]
+            assert (change["before"]["count"], change["sent"], change["op"]) == (
+                before,
+                sent,
+                "delta" if before else "create",
+            )
+            without = (1, 3, 5, 7, 9)
+        assert "1 refused, 0 unchanged" in run(tmp_path, url, "plan").stdout
