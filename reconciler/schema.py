@@ -79,8 +79,6 @@ def _opened(node: Any, name: str = "") -> Any:
         return [_opened(one, name) for one in node]
     if not isinstance(node, dict):
         return node
-    if node.pop("unsupported", False):
-        return {"not": {}, "description": node.get("description", "Not supported in this version.")}
     node.pop("supported_enum", None)
     listed, short, sql = node.pop("one_or_more", False), node.pop("short_form", None), node.pop("sql", False)
     out = {key: _opened(value, key) for key, value in node.items() if key != "properties"}

@@ -220,7 +220,7 @@ class Run:
         if not self.cancel.is_set():
             try:
                 books.change(lambda before: before.model_copy(update={"applying": ""}) if _all_done(done) else before)
-                store.sweep(books.state)
+                store.sweep(books.state, since=self.session.history_since)
             except BatchctlError as error:  # what was sent is written down already; the report is owed all the same
                 self.late = error
         self.serial = books.state.serial

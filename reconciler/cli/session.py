@@ -54,6 +54,12 @@ class Session:
         return self.root / STATE / f"{scheme}-{hashlib.sha256(self.state_url.encode()).hexdigest()[:12]}"
 
     @property
+    def history_since(self) -> datetime | None:
+        """What was sent after this instant is kept; None keeps nothing that is not needed."""
+        keep = self.project.history.keep
+        return self.now - keep if keep is not None else None
+
+    @property
     def data_roots(self) -> tuple[Path, ...]:
         """Folders besides the project that sources may lie in."""
         return tuple(Path(part) for part in os.environ.get("BATCHCTL_DATA_ROOTS", "").split(os.pathsep) if part)

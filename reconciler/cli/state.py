@@ -208,7 +208,7 @@ def compact(keys: tuple[str, ...], lock_timeout: float, **shared: Any) -> int:
         for known in chosen:
             if state is not None and upkeep.foldable(known, rewrite=rewrite):
                 state, folded = upkeep.compact(store, state, known, now=session.now), folded + 1
-        gone = store.sweep(state) if state is not None else ()
+        gone = store.sweep(state, since=session.history_since) if state is not None else ()
     from reconciler.render.words import counted
 
     click.echo(f"{counted(folded, 'target')} folded, {counted(len(gone), 'file')} deleted")

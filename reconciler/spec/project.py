@@ -6,9 +6,8 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
-from pydantic.config import JsonDict
 
-from reconciler.spec.common import Document, Fault, Model, Percent, refuse, unsupported
+from reconciler.spec.common import Document, Duration, Fault, Model, Percent, refuse, unsupported
 from reconciler.spec.destination import Key
 
 VAR_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
@@ -17,7 +16,6 @@ SCHEMES = ("s3", "gs", "az")
 VarName = Annotated[str, Field(pattern=VAR_NAME, max_length=63)]
 EnvironmentName = Annotated[str, Field(pattern=ENVIRONMENT_NAME, max_length=63)]
 Engine = Annotated[str, Field(json_schema_extra={"enum": ["duckdb"], "supported_enum": True})]
-NOT_BUILT: JsonDict = {"unsupported": True}
 
 
 class Encryption(Model):
@@ -70,6 +68,17 @@ class StatePlace(Model):
             found.append(unsupported(("url",), what, "write a folder, or s3://bucket/folder, gs://… or az://…"))
         refuse(*found)
         return self
+
+
+class History(Model):
+    """What is kept of the past."""
+
+    keep: Duration | None = Field(
+        default=None,
+        description="How long delta files and acknowledgement logs stay when the baseline does not need them any more, "
+        "e.g. `90d`. Then the next apply or `batchctl state compact` deletes them.",
+        examples=["90d"],
+    )
 
 
 class Guards(Model):
@@ -139,10 +148,10 @@ class Project(Document):
         description="Where batchctl keeps what it has told Batch. Default: the folder `.batchctl`.",
         examples=[{"url": ".batchctl"}],
     )
-    history: object = Field(
-        default=None,
-        description="How long past versions of the state are kept. Not supported in this version.",
-        json_schema_extra=NOT_BUILT,
+    history: History = Field(
+        default_factory=History,
+        description="How long what was sent is kept after it was folded into the baseline. Default: while needed.",
+        examples=[{"keep": "90d"}],
     )
     engine: Engine = Field(
         default="duckdb", description="Default engine of the catalogues: `duckdb`.", examples=["duckdb"]
@@ -175,8 +184,6 @@ class Project(Document):
     @model_validator(mode="after")
     def _supported(self) -> Project:
         found = list(engine_faults(self.engine))
-        if "history" in self.model_fields_set:
-            found.append(unsupported(("history",), "history", "remove the key"))
         refuse(*found)
         return self
 

@@ -14,6 +14,7 @@ import hashlib
 import re
 import threading
 import uuid
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +27,8 @@ from reconciler.state.reader import StateReader, checked_name, measure, serial_o
 from reconciler.state.state import DataFile, State
 
 PREVIOUS_VERSIONS = 30
+HISTORY = ("delta-", "acks-")
+"""Beginnings of the names of files that say what was sent."""
 VERSIONS_WITH_FILES = 5
 """Previous versions that can be gone back to with all their files."""
 
@@ -149,11 +152,12 @@ class StateStore(StateReader):
         """The acknowledgement log of an intent, to be appended to; what is there already stays."""
         return self._logs.open(checked_name(name))
 
-    def sweep(self, state: State) -> tuple[str, ...]:
+    def sweep(self, state: State, *, since: datetime | None = None) -> tuple[str, ...]:
         """Deletes files below targets/ that nothing needs any more; their names. Not while another thread puts files.
 
         Needed is what `state`, the version in the store or one of the last 5 before it names, pending intents
-        included, and what was put since this store was opened. Where a version cannot be read nothing is deleted.
+        included, and what was put since this store was opened; delta files and acknowledgement logs written after
+        `since` stay as history. Where a version cannot be read nothing is deleted.
         """
         self._prune()
         try:
@@ -162,7 +166,10 @@ class StateStore(StateReader):
             return ()
         with self._mutex:
             needed = self._put.union(*(files_of(version) for version in known if version))
-        gone = sorted(name for name in self.place.names(TARGETS) if name not in needed)
+        found = self.place.names(TARGETS)
+        past = {name for name in found if name.rpartition("/")[2].startswith(HISTORY)}
+        kept = {name for name in past if since is not None and found[name] > since}
+        gone = sorted(found.keys() - needed - kept)
         for name in gone:
             self.place.remove(name)
         self.place.tidy(needed.__contains__)

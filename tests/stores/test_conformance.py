@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,17 @@ def test_a_damaged_copy_on_this_machine_is_fetched_again(bucket: Somewhere, tmp_
         copy.unlink()
         copy.write_text(damage)
         assert reader.path_of(file, verify=True).read_text() == "rows"
+
+
+def test_history_is_kept_and_then_goes(anywhere: Somewhere, tmp_path: Path) -> None:
+    store = StateStore(anywhere.place())
+    for name in ("delta-1", "acks-1", "base-1"):
+        store.put_file(staged(tmp_path), f"targets/a/{name}", rows=1)
+    now = store.write(state())
+    written = max(anywhere.place().names("targets/").values())
+    later = StateStore(anywhere.place("two"))
+    assert later.sweep(now, since=written - timedelta(days=90)) == ("targets/a/base-1",)
+    assert later.sweep(now, since=written + timedelta(seconds=1)) == ("targets/a/acks-1", "targets/a/delta-1")
 
 
 def test_sweep_deletes_what_no_version_names(anywhere: Somewhere, tmp_path: Path) -> None:
