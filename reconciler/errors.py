@@ -55,6 +55,12 @@ class Location:
         return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
 
 
+class Word(str):
+    """Last step of a path into a document that means a word inside the text there: a field in SQL, say."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing that is wrong, for a reader: a short constant `what`, the reason, and what to write instead."""

@@ -15,17 +15,16 @@ from reconciler.data.catalogue import Found, Opened
 from reconciler.data.checks import RULES
 from reconciler.data.engine import Engine
 from reconciler.data.membership import Members
-from reconciler.data.segments import check_segment
+from reconciler.data.segments import check_segments
 from reconciler.data.source import SourceMissing
 from reconciler.data.staged import Staged
+from reconciler.data.told import Excerpt, Where, source_problem, sql_problem
 from reconciler.data.verdict import Rules
-from reconciler.errors import Location, Problem, SpecInvalid
+from reconciler.errors import SpecInvalid
 from reconciler.plan.target_state import on_exit_of
 from reconciler.spec import Catalogue
 from reconciler.state.standing import Standing
 from reconciler.state.state import DataFile
-
-Where = Callable[..., Location]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +34,7 @@ class Ground:
     root: Path
     roots: Sequence[Path] = ()
     where: Where
+    excerpt: Excerpt = lambda *_: ""
     progress: Callable[[str], None]
     path_of: Callable[[DataFile], Path]
     locate: Callable[[str], Path]
@@ -83,8 +83,7 @@ def _found(engine: Engine, specs: Mapping[str, Catalogue], ground: Ground) -> di
         try:
             out[name] = catalogue.find(engine, spec, root=ground.root, roots=ground.roots)
         except SourceMissing as error:
-            where = ground.where(f"catalogue/{name}", "source")
-            problems.append(Problem(where=where, what=error.what, why=error.why, fix=error.fix, rule="source"))
+            problems.append(source_problem(name, error, ground.where, ground.excerpt))
     if problems:
         raise SpecInvalid(tuple(problems))
     return out
@@ -97,8 +96,7 @@ def _opened(engine: Engine, found: Mapping[str, Found], ground: Ground) -> dict[
         try:
             out[name] = catalogue.open_catalogue(engine, one)
         except SourceMissing as error:
-            where = ground.where(f"catalogue/{name}", "fields")
-            problems.append(Problem(where=where, what=error.what, why=error.why, fix=error.fix, rule="source"))
+            problems.append(source_problem(name, error, ground.where, ground.excerpt))
     if problems:
         raise SpecInvalid(tuple(problems))
     return out
@@ -111,12 +109,8 @@ def _check_segments(engine: Engine, todo: Sequence[Course], ground: Ground) -> N
         if course.target
         for link in course.target.links
     }
-    problems = []
-    for name, (segment, spec) in sorted(pairs.items()):
-        rejected = check_segment(engine, segment, spec)
-        if rejected is not None:
-            where = ground.where(f"segment/{name}", "where" if segment.where is not None else "query")
-            problems.append(Problem(where=where, what=rejected.what, why=rejected.why, fix=rejected.fix, rule="sql"))
+    rejected = check_segments(engine, pairs.values())
+    problems = [sql_problem(pairs[name][0], why, ground.where, ground.excerpt) for name, why in rejected.items()]
     if problems:
         raise SpecInvalid(tuple(problems))
 

@@ -143,15 +143,7 @@ def plan_with(
         now=session.now,
         subset=Selection(keys=wish.keys) if wish.keys is not None else None,
     )
-    ground = Ground(
-        root=session.root,
-        roots=session.data_roots,
-        where=session.where,
-        progress=reporter.stage,
-        path_of=reader.path_of,
-        locate=reader.locate,
-        retry_rejects=wish.retry_rejects,
-    )
+    ground = _ground(session, reader, wish, reporter)
     evaluated = evaluate(engine, courses, standings, ground)
     plan = make_plan(
         courses,
@@ -177,6 +169,19 @@ def _warned(plan: Plan, session: Session) -> Plan:
     """Overrides that have ended: whoever reads the refusal they no longer prevent must see them."""
     over = [f"{one.where}: {one.what}" for one in session.resolution.problems if one.rule == "allow-expired"]
     return plan.model_copy(update={"warnings": (*plan.warnings, *over)})
+
+
+def _ground(session: Session, reader: StateReader, wish: Wish, reporter: Reporter) -> Ground:
+    return Ground(
+        root=session.root,
+        roots=session.data_roots,
+        where=session.where,
+        excerpt=session.loaded.excerpt,
+        progress=reporter.stage,
+        path_of=reader.path_of,
+        locate=reader.locate,
+        retry_rejects=wish.retry_rejects,
+    )
 
 
 def _rejects(evaluated: Evaluated) -> tuple[Path, ...]:

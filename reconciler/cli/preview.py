@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.options import common, common_of
-from reconciler.errors import Problem, SpecInvalid, Usage
+from reconciler.errors import SpecInvalid, Usage
 
 if TYPE_CHECKING:
     from reconciler.cli.progress import Reporter
@@ -67,28 +67,20 @@ def _members(session: Session, engine: Engine, link: Link, reporter: Reporter) -
     from reconciler.data.membership import Members
     from reconciler.data.segments import check_segment
     from reconciler.data.source import SourceMissing
+    from reconciler.data.told import source_problem, sql_problem
 
-    address = f"catalogue/{link.catalogue.name}"
-    reporter.stage(f"reading {address}")
-    part = "source"
+    where, excerpt = session.where, session.loaded.excerpt
+    reporter.stage(f"reading catalogue/{link.catalogue.name}")
     try:
         found = catalogue.find(engine, link.catalogue, root=session.root, roots=session.data_roots)
         engine.lock([path for relation in found.relations for path in relation.files])
-        part = "fields"
         opened = catalogue.open_catalogue(engine, found)
     except SourceMissing as error:
-        raise SpecInvalid((_problem(session, address, part, error.what, error.why, error.fix, "source"),)) from None
+        raise SpecInvalid((source_problem(link.catalogue.name, error, where, excerpt),)) from None
     wrong = check_segment(engine, link.segment, link.catalogue)
     if wrong is not None:
-        part = "where" if link.segment.where is not None else "query"
-        at = f"segment/{link.segment.name}"
-        raise SpecInvalid((_problem(session, at, part, wrong.what, wrong.why, wrong.fix, "sql"),))
+        raise SpecInvalid((sql_problem(link.segment, wrong, where, excerpt),))
     return Members(link=link, opened=opened)
-
-
-def _problem(session: Session, address: str, part: str, what: str, why: str, fix: str, rule: str) -> Problem:
-    excerpt = session.loaded.excerpt(address, part)
-    return Problem(where=session.where(address, part), what=what, why=why, fix=fix, excerpt=excerpt, rule=rule)
 
 
 def _json(link: Link, counted: Preview) -> str:

@@ -62,7 +62,7 @@ class Session:
     @property
     def data_roots(self) -> tuple[Path, ...]:
         """Folders besides the project that sources may lie in."""
-        return tuple(Path(part) for part in os.environ.get("BATCHCTL_DATA_ROOTS", "").split(os.pathsep) if part)
+        return data_roots()
 
     def where(self, address: str, *path: str | int) -> Location:
         """Place of a path in an object."""
@@ -74,9 +74,10 @@ class Session:
             if name in self.missing:
                 raise self.missing[name]
 
-    def located(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-        """Problems found in data, with the source excerpt the loader would show."""
-        return problems
+
+def data_roots() -> tuple[Path, ...]:
+    """Folders besides the project that sources may lie in."""
+    return tuple(Path(part) for part in os.environ.get("BATCHCTL_DATA_ROOTS", "").split(os.pathsep) if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

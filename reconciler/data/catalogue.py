@@ -6,8 +6,9 @@ makes the tables. Work is done once per catalogue however many links read it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from reconciler.data.source import Relation, SourceMissing, finish_query, open_s
 from reconciler.data.sql import ident, lit
 from reconciler.data.values import typed
 from reconciler.errors import SourceError
-from reconciler.spec import Catalogue
+from reconciler.spec import Catalogue, Source
+
+ROWS, GRAPH, SUPPRESSED = ("source",), ("identity_graph", "source"), ("suppress",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +142,59 @@ class Opened:
 
 def find(engine: Engine, spec: Catalogue, *, root: Path, roots: Sequence[Path]) -> Found:
     """Registers every source of a catalogue; raises SourceMissing or SourceError."""
-    graph = open_source(engine, spec.identity_graph.source, root=root, roots=roots) if spec.identity_graph else None
-    suppressed = open_source(engine, spec.suppress, root=root, roots=roots) if spec.suppress else None
-    return Found(
-        spec=spec, rows=open_source(engine, spec.source, root=root, roots=roots), graph=graph, suppressed=suppressed
-    )
+    opened = {}
+    for at, source in sources_of(spec).items():
+        try:
+            opened[at] = open_source(engine, source, root=root, roots=roots)
+        except SourceMissing as error:
+            raise error.below(*at) from None
+    return Found(spec=spec, rows=opened[ROWS], graph=opened.get(GRAPH), suppressed=opened.get(SUPPRESSED))
+
+
+def sources_of(spec: Catalogue) -> dict[tuple[str, ...], Source]:
+    """Every source of a catalogue by its path in the document."""
+    found: dict[tuple[str, ...], Source] = {ROWS: spec.source}
+    if spec.identity_graph is not None:
+        found[GRAPH] = spec.identity_graph.source
+    if spec.suppress is not None:
+        found[SUPPRESSED] = spec.suppress
+    return found
+
+
+def columns_wanted(spec: Catalogue, at: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Columns that a source must have, each with the path that names it."""
+    if at == GRAPH and spec.identity_graph is not None:
+        named = {name: ("identity_graph", "fields", name) for name in spec.identity_graph.fields}
+        return {spec.identity_graph.key: ("identity_graph", "key"), **named}
+    if at == SUPPRESSED and spec.suppress is not None:
+        return {spec.suppress.key: ("suppress", "key")}
+    return {name: ("fields", name) for name in spec.fields}
+
+
+def lacking(spec: Catalogue, at: tuple[str, ...], columns: Collection[str]) -> list[SourceMissing]:
+    """Every column that a source must have and has not, at the place that names it."""
+    what = {GRAPH: "the identity graph", SUPPRESSED: "the suppression list"}.get(at, "the source")
+    have, found = list(columns)[:20], []
+    for name, place in columns_wanted(spec, at).items():
+        if name not in columns:
+            close = get_close_matches(name, list(columns), n=1, cutoff=0.75)
+            fix = f"did you mean {close[0]}?" if close else f"correct {'.'.join(place)}, or the source"
+            why = f"it has {', '.join(have)}"
+            error = SourceMissing(f"catalogue {spec.name}: {what} has no column {name}", why=why, fix=fix, at=place)
+            found.append(error)
+    return found
+
+
+def _ready(engine: Engine, spec: Catalogue, at: tuple[str, ...], relation: Relation) -> Relation:
+    """The relation with its query run; raises SourceMissing, at its place, for the first column it lacks."""
+    try:
+        relation = finish_query(engine, relation)
+    except SourceMissing as error:
+        raise error.below(*at) from None
+    wrong = lacking(spec, at, relation.columns)
+    if wrong:
+        raise wrong[0]
+    return relation
 
 
 def open_catalogue(engine: Engine, found: Found) -> Opened:
@@ -151,9 +202,7 @@ def open_catalogue(engine: Engine, found: Found) -> Opened:
     spec = found.spec
     fields = {name: str(kind) for name, kind in spec.fields.items()}
     table = spec.name.replace("-", "_")
-    rows = _sheet(
-        engine, finish_query(engine, found.rows), fields, f"#{table}", key=spec.key, what=f"catalogue {spec.name}"
-    )
+    rows = _sheet(engine, _ready(engine, spec, ROWS, found.rows), fields, f"#{table}", key=spec.key)
     engine.run(f"CREATE TEMP VIEW {ident(table)} AS SELECT {', '.join(map(ident, fields))} FROM {rows.view}")
     graph = suppressed = None
     if found.graph is not None and spec.identity_graph is not None:
@@ -163,11 +212,10 @@ def open_catalogue(engine: Engine, found: Found) -> Opened:
         }
         graph = _sheet(
             engine,
-            finish_query(engine, found.graph),
+            _ready(engine, spec, GRAPH, found.graph),
             kinds,
             f"#{table}_identities",
             key=spec.identity_graph.key,
-            what=f"identity graph of {spec.name}",
         )
         view = ident(f"{table}_identities")
         engine.run(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(map(ident, kinds))} FROM {graph.view}")
@@ -175,11 +223,10 @@ def open_catalogue(engine: Engine, found: Found) -> Opened:
         kinds = {spec.suppress.key: fields[spec.key]}
         suppressed = _sheet(
             engine,
-            finish_query(engine, found.suppressed),
+            _ready(engine, spec, SUPPRESSED, found.suppressed),
             kinds,
             f"#{table}_suppressed",
             key=spec.suppress.key,
-            what=f"suppression list of {spec.name}",
         )
         _readable(engine, suppressed, spec)
     return Opened(
@@ -214,14 +261,8 @@ def _may_be_blank(engine: Engine, relation: Relation, text: str) -> bool:
     return relation.imported or engine.count(f"SELECT count(*) FROM ({low})") > 0
 
 
-def _sheet(engine: Engine, relation: Relation, fields: dict[str, str], name: str, *, key: str, what: str) -> Sheet:
+def _sheet(engine: Engine, relation: Relation, fields: dict[str, str], name: str, *, key: str) -> Sheet:
     """The source as a view named `name`; a blank `key` is no key."""
-    missing = [field for field in fields if field not in relation.columns]
-    if missing:
-        have = ", ".join(list(relation.columns)[:20])
-        raise SourceMissing(
-            f"{what}: the source has no column {missing[0]}", why=f"it has {have}", fix="correct fields, or the source"
-        )
     values = {field: typed(ident(field), relation.columns[field], kind) for field, kind in fields.items()}
     text = values[key].value
     if fields[key] == "string" and _may_be_blank(engine, relation, text):

@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from datetime import datetime
+from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,7 +27,9 @@ _CLOCK = {
 
 
 class SqlInvalid(SourceError):
-    """SQL that does not compile: an unknown column, a wrong type, a function that does not exist."""
+    """SQL that does not compile: an unknown column, a wrong type, a function that does not exist; at which word."""
+
+    word = ""
 
 
 class Engine:
@@ -144,7 +148,10 @@ def explained(error: duckdb.Error) -> BatchctlError:
     if isinstance(
         error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.PermissionException)
     ):
-        return SqlInvalid("SQL that does not compile", why=first, fix="correct the SQL (DuckDB's dialect)")
+        word = _pointed_at(text)
+        invalid = SqlInvalid("SQL that does not compile", why=first, fix=_meant(text, word))
+        invalid.word = word
+        return invalid
     if isinstance(error, duckdb.OutOfMemoryException):
         return SourceError(
             "not enough memory or temporary disk space to evaluate the segments",
@@ -154,3 +161,24 @@ def explained(error: duckdb.Error) -> BatchctlError:
     if isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException)):
         first = first.split(":")[0]
     return SourceError("the data could not be read", why=first, fix="check the source files; nothing was sent")
+
+
+def _pointed_at(text: str) -> str:
+    """The word above the caret of DuckDB's ``LINE 2: …``, or the one before an operator there."""
+    for line, caret in pairwise(text.splitlines()):
+        if line.startswith("LINE ") and set(caret.strip()) == {"^"}:
+            at = caret.index("^")
+            words = re.findall(r"\w+", line[line.index(":") : at])
+            found = re.match(r'"?(\w+)', line[at:])
+            return found[1] if found else (words[-1] if words else "")
+    return ""
+
+
+def _meant(text: str, word: str) -> str:
+    """DuckDB's own suggestion, when it is about something a segment can use."""
+    suggested = re.search(r'Did you mean "([^"]+)"', text)
+    candidates = re.search(r"Candidate bindings: (.*)", text)
+    names = re.findall(r'"([^"]+)"', candidates[1]) if candidates else []
+    close = [suggested[1]] if suggested else get_close_matches(word, names, n=1)
+    usable = [name for name in close if not name.startswith(("pg_", "duckdb_", "#"))]
+    return f"did you mean {usable[0]}?" if usable else "correct the SQL (DuckDB's dialect)"

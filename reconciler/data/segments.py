@@ -94,7 +94,7 @@ def check_segment(engine: Engine, segment: Segment, catalogue: Catalogue) -> Rej
     try:
         return _tried(engine, segment, catalogue, table)
     except SqlInvalid as error:
-        return Rejected(error.what, error.why, error.fix)
+        return Rejected(error.what, error.why, error.fix, error.word)
 
 
 def _tried(engine: Engine, segment: Segment, catalogue: Catalogue, table: str) -> Rejected | None:

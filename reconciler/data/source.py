@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from reconciler.data.engine import Engine, SqlInvalid
@@ -20,7 +21,18 @@ from reconciler.spec import Source
 
 
 class SourceMissing(SourceError):
-    """A source that is not there, or lacks a declared field: an invalid spec, reported at its line."""
+    """A source that is not there, or lacks a declared field: an invalid spec, reported at its line.
+
+    `at` is the path below the catalogue, `word` a word of the SQL there.
+    """
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", at: tuple[str, ...] = (), word: str = "") -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.at, self.word = at, word
+
+    def below(self, *path: str) -> SourceMissing:
+        """The same, its place below a path."""
+        return SourceMissing(self.what, why=self.why, fix=self.fix, at=(*path, *self.at), word=self.word)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +70,9 @@ def find(pattern: str, *, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]
     else:
         matches = [plain] if plain.is_file() else []
     if not matches:
-        raise SourceMissing(
-            f"no file matches {pattern}", why=f"looked in {root}", fix="check the path; it is relative to -C"
-        )
+        near = get_close_matches(Path(pattern).name, _names(plain.parent), n=1, cutoff=0.75)
+        fix = f"did you mean {Path(pattern).with_name(near[0])}?" if near else "check the path; it is relative to -C"
+        raise SourceMissing(f"no file matches {pattern}", why=f"looked in {root}", fix=fix)
     allowed = [root.resolve(), *(other.resolve() for other in roots)]
     for path in matches:
         if not any(path.resolve().is_relative_to(base) for base in allowed):
@@ -71,11 +83,15 @@ def find(pattern: str, *, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]
     return tuple(path.resolve() for path in matches)
 
 
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
 def open_source(engine: Engine, source: Source, *, root: Path, roots: Sequence[Path]) -> Relation:
     """The source as a relation; see the module docstring. Raises SourceMissing or SourceError."""
     if source.database is not None:
         return _database(engine, source, root=root, roots=roots)
-    files = find(source.path or "", root=root, roots=roots)
+    files = _files(source.path or "", "path", root, roots)
     kinds = {path.suffix.lower() for path in files}
     if len(kinds) > 1:
         raise SourceError(
@@ -95,6 +111,13 @@ def open_source(engine: Engine, source: Source, *, root: Path, roots: Sequence[P
             raise SourceMissing(
                 f"files of kind {other or '(none)'} are not supported", fix="use .parquet, .csv or .jsonl"
             )
+
+
+def _files(pattern: str, part: str, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]:
+    try:
+        return find(pattern, root=root, roots=roots)
+    except SourceMissing as error:
+        raise error.below(part) from None
 
 
 def _text(found: Imported, files: tuple[Path, ...], prints: dict[str, str]) -> Relation:
@@ -122,14 +145,14 @@ def _parquet(engine: Engine, files: tuple[Path, ...], prints: dict[str, str]) ->
 
 
 def _database(engine: Engine, source: Source, *, root: Path, roots: Sequence[Path]) -> Relation:
-    (path,) = find(source.database or "", root=root, roots=roots)
+    (path,) = _files(source.database or "", "database", root, roots)
     prints = {str(path): f"{path.stat().st_size}:{path.stat().st_mtime_ns}"}
     name = f"db_{hashlib.md5(str(path).encode(), usedforsecurity=False).hexdigest()[:12]}"
     engine.run(f"ATTACH IF NOT EXISTS {lit(str(path))} AS {ident(name)} (READ_ONLY)")
     if source.query is not None:
         checked = check_source(source.query)
         if isinstance(checked, Rejected):
-            raise SourceMissing(checked.what, why=checked.why, fix=checked.fix)
+            raise SourceMissing(checked.what, why=checked.why, fix=checked.fix, at=("query",), word=checked.word)
         return Relation(
             sql=ident(name),
             columns={},
@@ -143,9 +166,8 @@ def _database(engine: Engine, source: Source, *, root: Path, roots: Sequence[Pat
     try:
         names = dict(engine.columns(f"SELECT * FROM {sql}"))
     except SourceError:
-        raise SourceMissing(
-            f"{path.name} has no table {source.table}", fix="write schema.table as the database has it"
-        ) from None
+        fix = "write schema.table as the database has it"
+        raise SourceMissing(f"{path.name} has no table {source.table}", fix=fix, at=("table",)) from None
     return Relation(sql=sql, columns=names, row="CAST(NULL AS BIGINT)", files=(path,), fingerprints=prints)
 
 
@@ -158,7 +180,7 @@ def finish_query(engine: Engine, relation: Relation) -> Relation:
     try:
         engine.run(f"CREATE TEMP TABLE {name} AS (\n{relation.query}\n)")
     except SqlInvalid as error:
-        raise SourceMissing(error.what, why=error.why, fix=error.fix) from None
+        raise SourceMissing(error.what, why=error.why, fix=error.fix, at=("query",), word=error.word) from None
     finally:
         engine.run("USE memory")
     return replace(relation, sql=name, columns=dict(engine.columns(f"SELECT * FROM {name}")), query="")

@@ -55,6 +55,8 @@ class Rejected:
     what: str
     why: str
     fix: str
+    word: str = ""
+    """The word of the SQL that it is about, as far as known."""
 
 
 def check_expression(sql: str, *, tables: Collection[str], fields: Collection[str]) -> Checked | Rejected:
@@ -103,11 +105,13 @@ def _parsed(sql: str) -> exp.Expr | Rejected:
     except (SqlglotError, RecursionError) as error:
         detail = getattr(error, "errors", None) or [{}]
         near = str(detail[0].get("highlight") or "")[:60]
-        reason = str(detail[0].get("description") or "it cannot be parsed")
+        said = str(detail[0].get("description") or "")
+        reason = "something is missing" if "<class" in said else said or "it cannot be parsed"
         return Rejected(
             "SQL that cannot be parsed",
             f"{reason}{f' near {near!r}' if near else ''}",
             "correct the SQL (DuckDB's dialect)",
+            near,
         )
     if len(found) != 1:
         return Rejected("not one SQL statement", f"{len(found)} were found", "write exactly one")
@@ -176,6 +180,7 @@ def _table(node: exp.Table, tables: Collection[str] | None, made: set[str]) -> R
             f"{name}() cannot be read from",
             "segments read their catalogue and nothing else",
             "declare the data as a Catalogue source",
+            name,
         )
     if tables is None:
         if "/" in node.name or "." in node.name or "*" in node.name:
@@ -190,9 +195,8 @@ def _table(node: exp.Table, tables: Collection[str] | None, made: set[str]) -> R
         return None
     close = get_close_matches(node.name.lower(), sorted(known), n=1)
     fix = f"did you mean {close[0]}?" if close else f"read from {', '.join(sorted(known))}"
-    return Rejected(
-        f"unknown table {node.sql(dialect='duckdb')}", "segments read their catalogue and its identities only", fix
-    )
+    what, why = f"unknown table {node.sql(dialect='duckdb')}", "segments read their catalogue and its identities only"
+    return Rejected(what, why, fix, node.name)
 
 
 def _function(node: exp.Func) -> Rejected | None:
@@ -206,7 +210,7 @@ def _function(node: exp.Func) -> Rejected | None:
             if name in ("random", "rand", "uuid", "gen_random_uuid")
             else "it reaches outside the catalogue"
         )
-        return Rejected(f"{name}() is not allowed in this SQL", why, "use the catalogue's fields only")
+        return Rejected(f"{name}() is not allowed in this SQL", why, "use the catalogue's fields only", name)
     return None
 
 
@@ -220,7 +224,7 @@ def _unknown(tree: exp.Expr, columns: Collection[str], fields: Collection[str]) 
         if name.lower() not in lowered and name.lower() not in _CLOCK:
             close = get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
             fix = f"did you mean {lowered[close[0]]}?" if close else f"declare {name} in the catalogue's fields"
-            return Rejected(f"unknown field {name}", "it is not among the catalogue's fields", fix)
+            return Rejected(f"unknown field {name}", "it is not among the catalogue's fields", fix, name)
     return None
 
 

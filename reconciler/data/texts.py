@@ -176,6 +176,21 @@ def _header(path: Path, encoding: str, mark: str) -> list[str]:
     return names
 
 
+def csv_header(path: Path, *, delimiter: str | None, encoding: str | None) -> list[str]:
+    """Names of the columns, from the header line alone. Raises SourceError for a file without a usable one."""
+    with path.open("rb") as file:
+        line = file.readline(_SNIFFED)
+    spoken = encoding or ("utf-8" if _is_utf8(line) else "latin-1")
+    return _header(path, spoken, delimiter or delimiter_of(path, spoken))
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        return data.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
 def _distinct(path: Path, names: Sequence[str], what: str) -> None:
     if len({name.lower() for name in names}) < len(names):
         raise SourceError(f"{path.name}: {what}", fix="name every column once, whatever the case")

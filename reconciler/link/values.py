@@ -38,7 +38,7 @@ class LinkAttribute:
     type: str
     """Logical type sent: string integer float boolean date timestamp url list<string>."""
     transforms: tuple[tuple[str, tuple[object, ...]], ...] = ()
-    """(name, arguments), e.g. ``("substring", (0, 3))``, ``("map", ({"a": "b"},))``."""
+    """(name, arguments), e.g. ``("substring", (1, 3))``, ``("map", ({"a": "b"},))``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
 from typing import cast
 
 import yaml
 
+from reconciler.errors import Word
 from reconciler.loader.nodes import MAX_DEPTH, Document, Mark
 from reconciler.loader.scalars import Surprise, plain
 
@@ -107,6 +109,8 @@ def spot(document: Document, path: Path) -> Spot:
     node: yaml.Node = document.root
     key: yaml.ScalarNode | None = None
     for step in path:
+        if isinstance(step, Word):
+            return Spot(_inside(document.file.text, node, step) or cast(Mark, node.start_mark), key, node)
         if step == KEY:
             return Spot(cast(Mark, (key or node).start_mark), key, node)
         below = _below(node, step)
@@ -116,6 +120,22 @@ def spot(document: Document, path: Path) -> Spot:
     plain_place = isinstance(node, yaml.ScalarNode) or key is None or isinstance(path[-1] if path else "", int)
     chosen = node if plain_place else key
     return Spot(cast(Mark, (chosen or node).start_mark), key, node)
+
+
+@dataclass(slots=True)
+class _Place:
+    line: int
+    column: int
+
+
+def _inside(text: str, node: yaml.Node, word: str) -> Mark | None:
+    """Where a word stands in the text of a node as it is written, whatever its quotes and folding."""
+    start, end = cast(int, node.start_mark.index), cast(int, node.end_mark.index)
+    found = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE).search(text, start, end) if word else None
+    if found is None:
+        return None
+    at = found.start()
+    return _Place(text.count("\n", 0, at), at - text.rfind("\n", 0, at) - 1)
 
 
 def _below(node: yaml.Node, step: str | int) -> tuple[yaml.ScalarNode | None, yaml.Node] | None:

@@ -47,7 +47,7 @@ def parse_transforms(value: object) -> tuple[Transform, ...]:
 
 
 def _rejoined(listed: Sequence[object]) -> Iterator[tuple[int, object]]:
-    """Entries with their place; a call that YAML cut at its commas, as in ``[trim, substring(0, 3)]``, is one again."""
+    """Entries with their place; a call that YAML cut at its commas, as in ``[trim, substring(1, 3)]``, is one again."""
     open_at = 0
     pieces: list[str] = []
     for index, entry in enumerate(listed):

@@ -74,7 +74,7 @@ def test_short_forms(tmp_path: Path) -> None:
     [
         ("lower", (("lower", ()),)),
         ("[trim, lower]", (("trim", ()), ("lower", ()))),
-        ("[trim, substring(0, 3)]", (("trim", ()), ("substring", (0, 3)))),
+        ("[trim, substring(1, 3)]", (("trim", ()), ("substring", (1, 3)))),
         ("[replace(a, b), upper]", (("replace", ("a", "b")), ("upper", ()))),
         ('[\'replace(" ", "_")\']', (("replace", (" ", "_")),)),
         ("['map({fr: France, de: Germany})']", (("map", ({"fr": "France", "de": "Germany"},)),)),
