@@ -141,7 +141,8 @@ def _stage(
     )
     target = course.target if not course.forget else None
     links = tuple(Members(link=link, opened=opened[link.catalogue.name]) for link in target.links) if target else ()
-    sent = {a.name: a.type for a in target.attributes} if target else {}
+    wanted = {a.name: a.type for a in target.attributes} if target else {}
+    sent = {name: kind for name, kind in wanted.items() if told_types.get(name, kind) == kind}  # others are refused
     attributes = dict(sorted({**told_types, **sent}.items()))
     refusals = known.baseline.refusals if known and not blank else None
     request = delta.Request(
