@@ -71,7 +71,7 @@ def save(path: Path, plan: Plan, staging: Path, *, seal: Seal | None = None) -> 
         raise AssertionError("a plan is saved with the digest make_plan gave it")
     if path.exists() and not path.is_file():
         raise BatchctlError(f"the plan could not be saved as {path}", why="there is something that is no file")
-    members: dict[str, Path | bytes] = {PLAN: orjson.dumps(plan.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)}
+    members: dict[str, Path | bytes] = {PLAN: plan.model_dump_json().encode()}
     members |= {STAGING + name: staging / name for name in _named(plan)}
     members |= {STAGING + found.name: found for found in staging.glob(REJECTS) if found.is_file()}
     try:

@@ -43,7 +43,7 @@ def command(folder: Path, example: Path) -> int:
     from reconciler.emulator import Options, running
 
     purchases = fetch(folder / "cache")
-    project = folder / "project"
+    project, saved = folder / "project", folder / "next.plan"
     shutil.rmtree(project, ignore_errors=True)
     shutil.copytree(example, project, ignore=shutil.ignore_patterns("data", ".*"))
     with running(Options(rate_scale=0, indexing_delay=0.1)) as url:
@@ -52,7 +52,8 @@ def command(folder: Path, example: Path) -> int:
             built = build(purchases, project, until=night)
             click.echo(f"# purchases until {night:%d %B %Y}: {built.customers:,} customers, {built.orders:,} purchases")
             steps = [["validate"]] if number == 0 else []
-            for step in (*steps, ["plan"], ["apply", "--auto-approve", "--wait"], ["plan", "--detailed-exitcode"]):
+            steps += [["plan", "--out", str(saved)], ["apply", str(saved), "--wait"], ["plan", "--detailed-exitcode"]]
+            for step in steps:
                 _run(project, url, step)
         _held(url)
         if sys.stdin.isatty():

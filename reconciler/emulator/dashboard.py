@@ -14,6 +14,7 @@ from reconciler.emulator.switches import SWITCHES
 from reconciler.emulator.world import World
 
 RECENT = 30
+NOTHING = '<span class="zero">\N{EN DASH}</span>'
 LABELS = {
     "custom_ids": "Custom user ID",
     "emails": "Email",
@@ -43,11 +44,11 @@ def _tiles(world: World, audiences: list[dict[str, Any]]) -> str:
     breaches = world.store.number("SELECT count(*) FROM breaches")
     tiles = [
         ("Audiences", len(audiences), ""),
-        ("Ids", sum(one["nb_ids"] for one in audiences), ""),
+        ("IDs", sum(one["nb_ids"] for one in audiences), ""),
         ("Profiles", world.store.number("SELECT count(*) FROM profiles"), ""),
         ("Custom data", world.store.number("SELECT count(*) FROM custom_data"), ""),
         ("Requests", world.store.number("SELECT count(*) FROM log"), ""),
-        ("Breaches", breaches, " bad" if breaches else ""),
+        ("Breaches", breaches, " bad" if breaches else " good"),
     ]
     made = "".join(
         f'<div class="tile{tone}"><span>{label}</span><strong>{_count(value)}</strong></div>'
@@ -84,7 +85,7 @@ def _audience(one: dict[str, Any], now: float) -> str:
     return (
         f'<tr><td class="name"><b>{escape(one["name"])}</b>{text}</td>'
         f'<td data-label="Type">{escape(LABELS.get(one["type"], one["type"]))}</td>'
-        f'<td data-label="Ids" class="number">{_count(one["nb_ids"])}</td>'
+        f'<td data-label="IDs" class="number">{_count(one["nb_ids"])}</td>'
         f'<td data-label="Last update" title="{_clock(one["updated"])} UTC">{_ago(now - one["updated"])}</td>'
         f'<td data-label="State"><span class="pill {tone}">{escape(label)}</span></td></tr>'
     )
@@ -112,7 +113,7 @@ def _log(world: World) -> str:
         f'<tr><td data-label="Time">{_clock(row["at"])}</td><td class="route"><code>{escape(row["route"])}</code>'
         f"{_trouble(row['fault'], row['error'])}</td>"
         f'<td data-label="Account"><code>{escape(row["account"] or "-")}</code></td>'
-        f'<td data-label="Items" class="number">{_count(row["items"])}</td>'
+        f'<td data-label="Items" class="number">{_count(row["items"]) if row["items"] else NOTHING}</td>'
         f'<td data-label="ms" class="number">{row["ms"]:.0f}</td>'
         f'<td data-label="Status"><span class="pill {_tone(row["status"])}">{row["status"] or "cut"}</span></td></tr>'
         for row in rows

@@ -9,8 +9,8 @@ EMPTY = """<section class="empty"><svg width="56" height="56" viewBox="0 0 56 56
 audiences appear here.</p>
 </section>"""
 
-AUDIENCES = """<table><thead><tr><th>Audience</th><th>Type</th><th class="number">Ids</th><th>Last update</th>
-<th>State</th></tr></thead><tbody>@@ROWS@@</tbody></table>"""
+AUDIENCES = """<table class="audiences"><thead><tr><th>Audience</th><th>Type</th><th class="number">IDs</th>
+<th>Last update</th><th>State</th></tr></thead><tbody>@@ROWS@@</tbody></table>"""
 
 REQUESTS = """<table class="log"><thead><tr><th>Time (UTC)</th><th>Route</th><th>Account</th>
 <th class="number">Items</th><th class="number">ms</th><th>Status</th></tr></thead><tbody>@@ROWS@@</tbody></table>"""
@@ -37,7 +37,10 @@ table{width:100%;border-collapse:collapse}th{font-size:12px;font-weight:600;colo
 th,td{padding:9px 16px;border-bottom:1px solid var(--line);vertical-align:top}tbody tr:last-child td{border-bottom:0}
 .number{text-align:right;font-variant-numeric:tabular-nums}
 td small,li small{display:block;color:var(--soft);font-size:12.5px}
-td{overflow-wrap:anywhere}.name,.route{width:36%}
+td{overflow-wrap:anywhere}table{table-layout:fixed}th:last-child,td:last-child{text-align:right}
+.audiences th:nth-child(1){width:42%}.audiences th:nth-child(2){width:18%}.audiences th:nth-child(3){width:14%}
+.log th:nth-child(1){width:12%}.log th:nth-child(2){width:42%}.log th:nth-child(3){width:14%}
+.zero{color:var(--soft)}.tile.good strong{color:var(--ok)}
 .pill{display:inline-block;padding:1px 9px;border-radius:99px;font-size:12.5px;
 font-weight:600;white-space:nowrap;background:var(--mutedbg);color:var(--soft)}
 .pill.ok{background:var(--okbg);color:var(--ok)}.pill.busy{background:var(--busybg);color:var(--busy)}
@@ -47,7 +50,6 @@ font-weight:600;white-space:nowrap;background:var(--mutedbg);color:var(--soft)}
 .empty h2{border:0;padding:8px 0 4px;font-size:18px}.empty p{color:var(--soft);max-width:46ch;margin:0 auto}
 .empty svg{fill:none;stroke:var(--brand);stroke-width:2.5;stroke-linecap:round}
 @media(max-width:720px){main{padding:14px 12px 40px}.tiles{grid-template-columns:repeat(3,1fr);gap:8px}
-.name,.route{width:auto}
 .tile strong{font-size:18px}h2 small{display:block;margin:2px 0 0}thead{display:none}
 table,tbody,tr,td{display:block}tr{padding:10px 16px;border-bottom:1px solid var(--line)}tbody tr:last-child{border:0}
 td{border:0;padding:2px 0;text-align:left}td[data-label]{display:flex;justify-content:space-between;gap:16px}

@@ -25,6 +25,16 @@ def test_a_saved_plan_is_applied_without_asking(batchctl: Command, saved: Path, 
     assert len(batchctl.members(AUDIENCE)) == 30, "the plan holds the rows it was made with"
 
 
+def test_a_saved_plan_of_every_kind_of_row(batchctl: Command, project: MakeProject, tmp_path: Path) -> None:
+    batchctl.ok("apply", "--auto-approve", "--wait")
+    gone, moved = people(40, loyal=28), people(2, first=100)
+    project.table("data/people.parquet", [{**row, "ok": row["pid"] != "p3"} for row in [*gone, *moved]])
+    file = tmp_path / "second.plan"
+    assert "+2 −3" in batchctl.ok("plan", "--out", str(file))
+    batchctl.ok("apply", str(file))
+    assert batchctl.members(AUDIENCE) == {f"p{n}" for n in range(28) if n != 3} | {"p100", "p101"}
+
+
 def test_a_saved_plan_shows_what_plan_showed(batchctl: Command, saved: Path) -> None:
     shown = batchctl.raw("show", str(saved))
     assert shown.returncode == 0
