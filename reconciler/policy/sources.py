@@ -80,7 +80,8 @@ def _stale(change: Change, target: Target) -> Refusal | None:
 
 
 def _rejects(change: Change, target: Target) -> Refusal | None:
-    count = sum(reject.count for reject in change.rejects)
+    """Faults of the data; what Batch refused in an earlier run says nothing about today's and blocks nobody."""
+    count = sum(reject.count for reject in change.rejects) - change.counts.refused_before
     strictest = min(catalogues_of(target), key=lambda catalogue: (catalogue.max_reject_percent, catalogue.name))
     limit = float(strictest.max_reject_percent)
     actual = share(count, max(change.counts.rows_read, count, 1))

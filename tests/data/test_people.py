@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from reconciler.data.catalogue import find, open_catalogue
+from reconciler.data.engine import Engine
+from reconciler.data.membership import Members
+from reconciler.data.preview import preview
 from reconciler.errors import SourceError
 from reconciler.spec import Spec
-from tests.data.kit import Shop, documents, link, resolution, spec
+from tests.data.kit import NOW, Shop, documents, link, resolution, spec
 
 U1, U2, U3 = (f"{n}0000000-0000-4000-8000-000000000000" for n in "abc")
 
@@ -302,3 +306,43 @@ def test_an_orphan_is_emptied_without_reading_a_source(shop: Shop) -> None:
     (shop.root / "people.csv").unlink()
     turn = shop.orphan(target.key)
     assert (turn.removed, turn.added) == ({"a", "b"}, set())
+
+
+def test_a_full_upload_sends_everybody_again_and_removes_the_leftovers(shop: Shop) -> None:
+    write(shop, "1,a,true,,x", "2,b,true,,y", "3,c,true,,", "4,d,true,,")
+    shop.apply(specs())
+    write(shop, "1,a,true,,x", "2,b,true,,z", "4,d,false,,", "5,e,true,,")
+    turn = shop.look(specs(), everybody=True)
+    assert [(row["id"], row["kind"]) for row in turn.rows] == [
+        ("d", "consent"), ("c", "remove"), ("a", "add"), ("b", "add"), ("e", "add"),
+    ]  # fmt: skip
+    counts = turn.staged.counts
+    assert (counts.added, counts.removed, counts.changed, counts.reasserted, counts.consent) == (1, 1, 1, 1, 1)
+
+
+def test_an_audience_whose_baseline_is_void_gets_everybody(shop: Shop) -> None:
+    write(shop, "1,a,true,,x", "2,b,true,,y")
+    shop.apply(specs())
+    write(shop, "1,a,true,,x", "3,c,true,,")
+    turn = shop.look(specs(), void=True)
+    assert (turn.added, turn.removed, turn.staged.counts.added) == ({"a", "c"}, set(), 2)
+
+
+def test_preview_counts_stage_by_stage_and_shows_nobody(shop: Shop) -> None:
+    catalogue = people(consent="ok", suppress={"path": "no.csv", "key": "pid"})
+    shop.write("no.csv", "pid\n2\n")
+    write(shop, "1,annabel-1,true,5,gold", "2,bob-long-id,true,5,", "3,carol-long,maybe,5,", "4,null,true,5,", "5,eve,true,0,",
+          "6,annabel-1,true,6,red", "7,bob-long-id,true,7,", "8,x,true,8,,,x", "9,,true,9,")  # fmt: skip
+    (only,) = resolution(specs("n > 1", catalogue=catalogue)).links
+    with Engine(now=NOW, scratch=shop.root) as engine:
+        opened = open_catalogue(engine, find(engine, only.catalogue, root=shop.root, roots=()))
+        seen = preview(engine, Members(link=only, opened=opened))
+    assert (seen.read, seen.with_consent, seen.not_suppressed, seen.in_segment) == (9, 7, 6, 5)
+    assert seen.coverage == (("uid", 4),)
+    assert (seen.identifiers, seen.withheld, seen.shared, seen.sendable) == (4, 1, 1, 1)
+    assert {one.reason: one.count for one in seen.rejects} == {
+        "reserved word, not an identifier": 1,
+        "malformed CSV row: too many columns": 1,
+        "ok: not a value of type boolean, so no consent": 1,
+    }
+    assert seen.sample == (("a…-1", {"tier": "g…"}),)

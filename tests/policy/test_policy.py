@@ -145,6 +145,14 @@ def test_rejects(rejects: int, expected: str) -> None:
     assert rule(checked(target(), staged(add=1, rejects=counts))) == expected
 
 
+def test_rows_that_batch_refused_once_do_not_block_the_others() -> None:
+    counts = (
+        RejectCount(link="segment-link/vip", reason="refused by Batch: no", count=500),
+        RejectCount(link="segment-link/vip", reason="not a UUID", count=10),
+    )
+    assert rule(checked(target(), staged(add=1, rejects=counts, refused_before=500))) == ""
+
+
 @pytest.mark.parametrize(
     ("before", "rows", "expected"),
     [(0, 0, "suppression"), (0, 5, ""), (100, 90, ""), (100, 89, "suppression"), (100, 0, "suppression")],
