@@ -149,5 +149,5 @@ class Interrupted(BatchctlError):
     """SIGINT (130) or SIGTERM (143)."""
 
     def __init__(self, code: ExitCode) -> None:
-        super().__init__("interrupted")
+        super().__init__("interrupted", fix="nothing was sent")
         self.exit_code = code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.apply.sending import Sent
-from reconciler.apply.work import Work
+from reconciler.apply.work import NotIndexed, Work
 from reconciler.batch import barrier
 from reconciler.data import baseline as layers_of
 from reconciler.data.engine import Engine
@@ -12,6 +12,27 @@ from reconciler.state.state import TargetState
 
 SETTLE = 5.0
 """Seconds a count may lag behind APPLIED before a difference is believed."""
+
+
+def recounted(work: Work, after: TargetState) -> TargetState:
+    """After a full upload that answers a count difference: what remains of it is Batch's own arithmetic, the known
+    offset. Where Batch does not say in time, the difference that was answered stands in for it."""
+    key, told = work.change.target_key, after.baseline.count
+    try:
+        work.wait_indexed()
+        seen = barrier.settled_count(
+            work.client,
+            key.audience,
+            work.change.id_type,
+            expected=(told,),
+            deadline=SETTLE,
+            cancel=work.tools.cancel,
+        )
+    except NotIndexed:
+        return after
+    if seen is None or seen.nb_ids is None:
+        return after
+    return after.model_copy(update={"known_offset": seen.nb_ids - told})
 
 
 class Barrier:

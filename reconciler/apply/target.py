@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.apply.books import acked_of
 from reconciler.apply.commit import committed
-from reconciler.apply.proof import Barrier, Holds
+from reconciler.apply.proof import Barrier, Holds, recounted
 from reconciler.apply.sending import Sender
 from reconciler.apply.work import NotIndexed, Overwritten, Work
 from reconciler.batch import barrier
@@ -70,14 +70,15 @@ def _write(work: Work) -> None:
         if change.create and target.created is None:
             target = _create(work, target)
         elif work.batches:
-            _wait_for_last_run(work, before, target)
+            _wait_for_last_run(work, target)
         if work.batches and change.file is not None:
             _send(work, target, acked)
     except Overwritten:
         untrusted = target.baseline.model_copy(update={"trusted": False})
         books.put(target.model_copy(update={"baseline": untrusted}))
         raise
-    books.put(committed(work.tools, change, target, work.sent, acked))
+    after = committed(work.tools, change, target, work.sent, acked)
+    books.put(after if change.repairs is None or change.consent_only else recounted(work, after))
     if change.forget and not change.consent_only:
         books.drop(change.target_key)
 
@@ -181,13 +182,13 @@ def _ours(found: Observed, target: TargetState, change: Change) -> bool:
     return same and not found.nb_ids and target.pending is not None and target.pending.create
 
 
-def _wait_for_last_run(work: Work, before: Standing | None, target: TargetState) -> None:
+def _wait_for_last_run(work: Work, target: TargetState) -> None:
     """The barrier across runs: a write of an earlier run that was not seen APPLIED is waited for."""
     last = target.last_write
     if last is None or last.applied:
         return
-    if before and before.acked.in_flight is not None:
-        rest = work.tools.request_timeout - (work.tools.clock() - before.acked.in_flight).total_seconds()
+    if last.unanswered:
+        rest = work.tools.request_timeout - (work.tools.clock() - last.sent_at).total_seconds()
         if rest > 0:
             work.step("waiting")
             work.tools.sleep(rest)
@@ -197,7 +198,10 @@ def _wait_for_last_run(work: Work, before: Standing | None, target: TargetState)
     work.step("indexing")
     for token in last.earlier if recent else ():
         work.wait_for(token, replaced_ok=True)
-    work.wait_for(last.token)
+    replaces = any(batch.replace for batch in work.batches)
+    work.wait_for(last.token, replaced_ok=replaces)
+    if replaces and last.token is not None:
+        work.wait_for(None, replaced_ok=True)  # before a replace nobody else's write may be in flight either
 
 
 def _send(work: Work, target: TargetState, acked: Acked) -> None:

@@ -17,6 +17,7 @@ from reconciler.errors import BatchctlError, ExitCode, Interrupted, Stale
 if TYPE_CHECKING:
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import Session
+    from reconciler.cli.signals import Signals
     from reconciler.plan import Plan
     from reconciler.state.lock import Permit
     from reconciler.state.state import State
@@ -62,7 +63,7 @@ def command(
     from reconciler.cli.pipeline import Wish
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import chosen, open_session
-    from reconciler.cli.signals import cancelled_by_signals, code_of
+    from reconciler.cli.signals import cancelled_by_signals
     from reconciler.data.engine import Engine
 
     session = open_session(options)
@@ -79,12 +80,12 @@ def command(
         ask=file is None and not auto_approve,
         formats=chosen_formats,
     )
-    with cancelled_by_signals(cancel) as seen, reporter, Engine(now=session.now) as engine:
+    with cancelled_by_signals(cancel) as run.signals, reporter, Engine(now=session.now) as engine:
         opened = writing(session, what="apply", timeout=lock_timeout, cancel=cancel, reporter=reporter)
         with opened as (store, run.permit):
             done = run.saved(store, file) if file is not None else run.fresh(store, engine)
         reporter.close()
-        return _finish(run, done, code_of(seen) if seen else None, strict=strict)
+        return _finish(run, done, file, strict=strict)
 
 
 class Run:
@@ -111,6 +112,7 @@ class Run:
         self.late: BatchctlError | None = None
         """What failed when everything was sent."""
         self.permit: Permit | None = None
+        self.signals: Signals | None = None
 
     def fresh(self, store: StateStore, engine: Any) -> Plan | None:
         """Plans and applies; None when the person said no."""
@@ -197,6 +199,8 @@ class Run:
         environment = self.session.common.env or ""
         state = state or new_state(project=self.session.project.name, environment=environment, tool=plan.tool)
         books = Books(store, state)
+        if self.signals is not None:
+            self.signals.sending = True
         books.change(lambda before: before.model_copy(update={"applying": plan.digest, "tool": plan.tool}))
         from urllib.parse import urlsplit
 
@@ -258,13 +262,17 @@ def _check_fits(plan: Plan, state: State | None, session: Session) -> None:
         )
 
 
-def _finish(run: Run, done: Plan | None, stopped: ExitCode | None, *, strict: bool) -> int:
+def _finish(run: Run, done: Plan | None, file: Path | None, *, strict: bool) -> int:
     from reconciler.cli.messages import error_text
     from reconciler.cli.outputs import exit_code_of_apply, has_changes, on_output, write_plan, write_report
 
     if done is None:
         click.echo("Not applied: nothing was sent.", err=True)
         return int(ExitCode.ERROR)
+    stopped = run.signals.code if run.signals is not None else None
+    if stopped is not None:
+        again = f"batchctl apply {file}" if file is not None else "batchctl apply"
+        click.echo(f"stopped: what Batch accepted is written down; {again} goes on from here", err=True)
     code = stopped or exit_code_of_apply(done, wait=run.wait, strict=strict)
     if run.late is not None:
         click.echo(error_text(run.late), err=True)

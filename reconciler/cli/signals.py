@@ -1,11 +1,13 @@
-"""SIGINT and SIGTERM: stop after the request in flight, with everything written down."""
+"""SIGINT and SIGTERM: at once while nothing is sent; later past the request in flight, with everything written down."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 import click
@@ -13,26 +15,41 @@ import click
 from reconciler.errors import ExitCode, Interrupted
 
 
+@dataclass(slots=True)
+class Signals:
+    """What a command was told by signals."""
+
+    first: int | None = None
+    sending: bool = False
+    """Set by the command before its first write: from now on it ends by itself once `cancel` is set."""
+
+    @property
+    def code(self) -> ExitCode | None:
+        """130 or 143; None when no signal came."""
+        if self.first is None:
+            return None
+        return ExitCode.SIGTERM if self.first == signal.SIGTERM else ExitCode.SIGINT
+
+
 @contextmanager
-def cancelled_by_signals(cancel: threading.Event) -> Iterator[list[int]]:
-    """Sets `cancel` on the first signal and says so; the list holds the signals seen. A second one ends at once."""
-    seen: list[int] = []
+def cancelled_by_signals(cancel: threading.Event) -> Iterator[Signals]:
+    """Sets `cancel` on the first signal; Interrupted unless something is being sent. A second one ends the process,
+    as kill would: whatever is written down by then is enough to go on."""
+    signals = Signals()
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        seen.append(number)
-        if len(seen) > 1:
-            raise Interrupted(code_of(seen))
+        again, signals.first = signals.first is not None, signals.first or number
+        code = signals.code or ExitCode.SIGINT
         cancel.set()
+        if not signals.sending:
+            raise Interrupted(code)
+        if again:
+            os._exit(int(code))
         click.echo("stopping after the request in flight; press again to stop at once", err=True)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield seen
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def code_of(seen: list[int]) -> ExitCode:
-    """130 or 143."""
-    return ExitCode.SIGTERM if seen and seen[0] == signal.SIGTERM else ExitCode.SIGINT

@@ -101,6 +101,7 @@ def _change(course: Course, staged: Staged, file: DataFile | None, *, serial: in
         full=(course.everybody or course.void) and course.op in (Op.CREATE, Op.ADOPT, Op.FULL),
         void=course.void,
         forget=course.forget,
+        repairs=course.offset,
         settings=settings,
         before=_before(course),
         committed=course.known.committed if course.known else False,

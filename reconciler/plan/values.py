@@ -102,6 +102,8 @@ class Change(_Value):
     """Nothing Batch holds is known: a removal guard compares the members with `before`."""
     forget: bool = False
     """Commit gives the target up: an orphan that was emptied."""
+    repairs: int | None = None
+    """nb_ids minus count which this full upload answers: what of it remains afterwards is the known offset."""
     settings: tuple[str, ...] = ()
     """What changes in state besides members, e.g. ``prevent_destroy: false → true``; may be all there is to do."""
     attributes: tuple[str, ...] = ()

@@ -63,7 +63,7 @@ def stand(known: TargetState, acked: Acked) -> Standing:
     if acked.at is not None:
         last = last_write(acked.tokens, acked.at)
     if acked.in_flight is not None:
-        last = LastWrite(token=None, sent_at=acked.in_flight, applied=False, earlier=acked.tokens)
+        last = LastWrite(token=None, sent_at=acked.in_flight, applied=False, earlier=acked.tokens, unanswered=True)
     return Standing(
         known=known.model_copy(update={"baseline": baseline, "last_write": last}),
         layers=layers,

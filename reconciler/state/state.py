@@ -62,6 +62,8 @@ class LastWrite(_Value):
     applied: bool
     earlier: tuple[str, ...] = ()
     """Tokens of the same run's other writes, whose order among each other Batch does not promise."""
+    unanswered: bool = False
+    """It was begun and nobody saw its answer: it may be processed until its time-out is over."""
 
 
 class Baseline(_Value):

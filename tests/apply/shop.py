@@ -75,6 +75,9 @@ class Shop:
     def __init__(self, root: Path, url: str, world: World, *, retry: str = "attempts: 6, deadline: 60s") -> None:
         self.root, self.url, self.world, self.retry = root, url, world, retry
         self.project = "max_delete_audiences: 20"
+        self.extra: list[str] = []
+        """Further documents."""
+        self.activation = "single"
         self.refusing: set[str] = set()
         """Destinations whose profiles refuse to give up values: those remain, everything else is as it should be."""
         root.mkdir(parents=True, exist_ok=True)
@@ -228,7 +231,8 @@ class Shop:
                 """,
             )
         for link in self.world.links.values():
-            yield from _link(link)
+            yield from _link(link, self.activation)
+        yield from self.extra
 
 
 def document(kind: str, name: str, body: str) -> str:
@@ -236,7 +240,7 @@ def document(kind: str, name: str, body: str) -> str:
     return f"apiVersion: batchctl/v1\nkind: {kind}\nname: {name}\n{textwrap.dedent(body).strip()}\n"
 
 
-def _link(link: Link) -> Iterator[str]:
+def _link(link: Link, activation: str) -> Iterator[str]:
     attributes = [name for name in link.attributes if name != "tags" or link.destination == "crm" or link.profiles]
     forms = {"tier": "{field: tier, transform: [trim, lower]}"}
     if link.destination == "ios":
@@ -246,7 +250,7 @@ def _link(link: Link) -> Iterator[str]:
     body += f"attributes: {{{listed}}}\n" if listed else ""
     body += "tags: {field: tags}\n" if len(attributes) < len(link.attributes) else ""
     yield document("Mapping", link.name, body)
-    yield document("Segment", link.name, f"catalogue: people\nwhere: {link.where}")
+    yield document("Segment", link.name, f"catalogue: people\nactivation: {activation}\nwhere: {link.where}")
     action = f"destination: {link.destination}\ntype: {link.kind}\nmapping: {link.name}\n"
     action += "" if link.delta else "delta_upload: false\n"
     action += "" if link.delete or link.profiles else "delete: false\n"
@@ -254,7 +258,7 @@ def _link(link: Link) -> Iterator[str]:
     action += "id_extension: true\n" if link.extension else ""
     yield document("Action", link.name, action)
     body = f"segment: {link.name}\naction: {link.name}\n"
-    body += "guards: {max_remove_percent: 100, max_add_percent: 100000}\n"
+    body += "" if "guards:" in link.more else "guards: {max_remove_percent: 100, max_add_percent: 100000}\n"
     body += "" if "allow:" in link.more else "allow: {remove_percent: 100, until: 2999-01-01, reason: tests}\n"
     body += f"lifecycle: {{on_destroy: {link.on_destroy}}}\n" if link.on_destroy != "delete" else ""
     yield document("SegmentLink", link.name, body + link.more)

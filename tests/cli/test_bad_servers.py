@@ -18,7 +18,7 @@ HTML = {"content-type": "text/html"}
 ANSWERS = {
     "a redirection": (Say(302, b"", {"location": "http://127.0.0.1:9/steal"}), "redirections are not followed"),
     "a login page": (Say(200, b"<html>Log in</html>", HTML), "a proxy, a login page"),
-    "a proxy that refuses": (Say(403, b"<html>denied</html>", HTML), "refused the credentials of destination"),
+    "a proxy that refuses": (Say(403, b"<html>denied</html>", HTML), "refused to list the audiences of destination"),
     "a page that says maintenance": (Say(503, b"<html>\x1b[2J</html>", HTML), "did not answer GET"),
     "a connection that is cut": (Say(reset=True), "did not answer GET"),
     "JSON that is no object": (Say(200, []), "not a JSON object"),

@@ -1,0 +1,253 @@
+"""The rules by which nobody is lost, one by one, against a Batch on loopback."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.emulator import Options, parse_switches, running
+from tests.apply.people import LINKS, Link, night, opened
+from tests.apply.shop import KEYS, Shop, document
+from tests.apply.warm import Warm
+
+L = {link.name: link for link in LINKS}
+CEP, MEP10, MEP11, PROFILES, DATA = "l6_custom_ids", "l3_custom_ids", "l2_install_ids", "crm", "ios"
+HEADERS = {"Authorization": f"Bearer {KEYS['REST_KEY']}", "X-Batch-Project": KEYS["CRM_KEY"]}
+
+
+@contextmanager
+def shop_of(
+    root: Path, *links: Link, switches: tuple[str, ...] = (), delay: float = 0.02, count: int = 20
+) -> Iterator[Shop]:
+    options = Options(rate_scale=0, indexing_delay=delay, **parse_switches("likely", switches))
+    with running(options) as url:
+        yield Shop(root, url, opened(count, random.Random(4), links), retry="attempts: 3, deadline: 5s")
+
+
+def outcomes(done: Any) -> dict[str, str]:
+    return {one["audience"] or one["destination"]: one["outcome"] for one in done.plan["changes"]}
+
+
+def rules(done: Any) -> set[str]:
+    return {one["refused"]["rule"] for one in done.plan["changes"] if one["refused"]}
+
+
+def cep(shop: Shop, route: str, **body: Any) -> None:
+    """What somebody else does to the project."""
+    with httpx.Client(base_url=shop.url, headers=HEADERS) as client:
+        assert client.post(f"/2.11/{route}", json=body).status_code == 202
+
+
+def test_a_deletion_of_what_is_gone_already_is_done(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l3"], L["l6"]) as shop:
+        shop.turn()
+        del shop.world.links["l6"]
+        shop.post("delete-audience", name=CEP)
+        done = shop.apply()
+        assert (done.code, outcomes(done)[CEP]) == (0, "done"), done
+        shop.converged()
+        assert "audiences/remove" not in " ".join(one["route"] for one in shop.log())
+
+
+def test_the_barrier_spans_runs(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l2"], L["l6"], delay=0.3) as shop:
+        for _ in range(2):
+            assert shop.apply().code == 0
+            night(shop.world, random.Random(1))
+        shop.world.links["l6"] = replace(shop.world.links["l6"], attributes=("pts",))
+        assert shop.apply().code == 0
+        shop.converged()
+        assert shop.breaches() == {}
+
+
+def test_a_saved_plan_killed_midway_resumes_when_it_is_applied_again(tmp_path: Path) -> None:
+    with shop_of(tmp_path / "shop", L["l2"], L["l6"]) as shop, Warm(tmp_path) as warm:
+        shop.write()
+        saved = str(tmp_path / "plan")
+        assert shop.command("plan", "--out", saved).code == 0
+        environ = {**KEYS, "BATCHCTL_API_URL": shop.url}
+        for at in (20, 25):
+            assert warm.run("apply", saved, "-C", str(shop.root), **environ, BATCHCTL_CRASH_AT=str(at)) == -9, warm.said
+        done = shop.command("apply", saved)
+        assert done.code == 0, done
+        shop.converged()
+        assert "create_existing" not in shop.breaches()
+        assert shop.command("apply", saved).code == 6
+
+
+def test_a_vanished_audience_whose_source_halved_is_refused(tmp_path: Path) -> None:
+    with shop_of(
+        tmp_path,
+        replace(
+            L["l6"],
+            more="allow: {add_percent: 100, until: 2999-01-01, reason: tests}\nguards: {max_remove_percent: 30}\n",
+        ),
+        count=40,
+    ) as shop:
+        shop.turn()
+        shop.post("delete-audience", name=CEP)
+        shop.world.people = {pid: one for pid, one in shop.world.people.items() if int(pid[1:]) < 22}
+        refused = shop.apply()
+        assert (refused.code, rules(refused)) == (4, {"max_remove_percent"}), refused
+        assert shop.ask("audiences")["audiences"] == []
+        shop.world.links["l6"] = L["l6"]
+        assert shop.apply().code == 0
+        shop.converged()
+
+
+def test_a_recreated_audience_is_not_ours_until_it_is_adopted(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l6"]) as shop:
+        shop.turn()
+        shop.post("delete-audience", name=CEP)
+        cep(shop, "audiences/create", name=CEP, type="custom_ids")
+        cep(shop, "audiences/update", name=CEP, ids=[{"action": "add", "id": "stranger"}])
+        shop.post("settle")
+        state = (shop.root / ".batchctl" / "state.json").read_text()
+        created = shop.ask("audiences")["audiences"][0]["created"]
+        if f"{created:.0f}" in state:
+            pytest.fail("both were created in the same second")
+        refused = shop.apply()
+        if refused.code == 0:  # dates have whole seconds: within one nobody can tell, and the count repairs it
+            shop.converged()
+            return
+        assert (refused.code, rules(refused)) == (4, {"recreated"}), refused
+        assert shop.held(CEP) == {"stranger": {}}
+        shop.world.links["l6"] = replace(L["l6"], more="audience: {adopt: true}\n")
+        assert shop.apply().code == 0
+        shop.converged()
+
+
+def test_another_account_behind_a_destination_voids_baselines_and_deletes_nothing(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l3"], L["l4"]) as shop:
+        shop.turn()
+        before = shop.held(MEP10)
+        done = shop.apply(IOS_KEY="livekey2")
+        assert done.code == 0, done
+        held = {(one["account"], one["name"]) for one in shop.ask("audiences")["audiences"]}
+        assert len(held) == 2
+        mine = next(one["account"] for one in shop.ask("audiences")["audiences"] if one["account"] != "a88f9c4b")
+        members = shop.ask(f"members?name={MEP10}&account={mine}")["members"]
+        assert {one["id"] for one in members} == set(before)
+        del shop.world.links["l3"]
+        shop.apply(IOS_KEY="livekey2")
+        assert {one["account"] for one in shop.ask("audiences")["audiences"]} == {"a88f9c4b"}
+
+
+@pytest.mark.parametrize("on_destroy", ["delete", "empty", "keep"])
+def test_on_destroy(tmp_path: Path, on_destroy: str) -> None:
+    with shop_of(tmp_path, L["l3"], replace(L["l6"], on_destroy=on_destroy)) as shop:
+        shop.turn()
+        before = shop.held(CEP)
+        del shop.world.links["l6"]
+        assert shop.apply().code == 0
+        shop.post("settle")
+        names = {one["name"] for one in shop.ask("audiences")["audiences"]}
+        assert names == ({MEP10} if on_destroy == "delete" else {MEP10, CEP})
+        if on_destroy != "delete":
+            assert shop.held(CEP) == ({} if on_destroy == "empty" else before)
+        assert shop.plan().code == 0
+
+
+def test_consent_beats_refusals_and_additive_links(tmp_path: Path) -> None:
+    strict = "guards: {max_remove_percent: 10}\nallow: {add_percent: 100, until: 2999-01-01, reason: tests}\n"
+    with shop_of(
+        tmp_path, replace(L["l6"], more=strict), replace(L["l3"], delete=False), replace(L["l8"], unset=False), count=60
+    ) as shop:
+        shop.turn()
+        people = shop.world.people
+        gone = list(shop.held(CEP))[:12]
+        withdrawn = list(shop.held(CEP))[12:15]
+        for pid in gone:
+            del people[pid]
+        for pid in withdrawn:
+            people[pid] = replace(people[pid], ok=False)
+        told = shop.held(CEP)
+        done = shop.apply()
+        assert (done.code, rules(done)) == (4, {"max_remove_percent"}), done
+        shop.post("settle")
+        assert set(told) - set(shop.held(CEP)) == set(withdrawn)
+        shop.world.links["l6"] = L["l6"]
+        shop.turn()
+        assert set(gone) & set(shop.held(MEP10)), "additive: who left stays"
+        assert not set(withdrawn) & {*shop.held(MEP10), *shop.held(PROFILES)}
+
+
+def test_mep_1_0_is_recreated_only_when_it_is_allowed(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l3"]) as shop:
+        shop.turn()
+        _forget_members(shop)
+        shop.world.people.pop(next(iter(shop.held(MEP10))))
+        done = shop.apply()
+        assert (done.code, done.plan["changes"][0]["op"]) == (0, "full"), done
+        assert "DELETE" not in [one["method"] for one in shop.log()]
+        _forget_members(shop)
+        shop.world.links["l3"] = replace(
+            L["l3"], more="allow: {recreate: true, remove_percent: 100, until: 2999-01-01, reason: tests}\n"
+        )
+        done = shop.apply()
+        assert done.code == 0, done
+        assert [one["method"] for one in shop.log() if one["method"] != "GET"][-3:] == ["DELETE", "POST", "PATCH"]
+        shop.converged()
+
+
+def _forget_members(shop: Shop) -> None:
+    """State is lost, and the audience imported: who is in it is not known."""
+    for one in (shop.root / ".batchctl").rglob("*"):
+        if one.is_file():
+            one.unlink()
+    taken = shop.command("import", "segment-link/l3", MEP10)
+    assert taken.code == 0, taken
+
+
+def test_serial_targets_wait_for_the_one_before(tmp_path: Path) -> None:
+    for switches, ends in (((), ["done", "done"]), (("indexing_outcome=stuck",), ["failed", "not_attempted"])):
+        with shop_of(
+            tmp_path / str(len(switches)),
+            replace(L["l3"], where="1 = 1", test=lambda p: True),
+            switches=switches,
+            count=12,
+        ) as shop:
+            shop.project = "max_delete_audiences: 20"
+            shop.retry = "attempts: 2, deadline: 1s"
+            shop.extra = [
+                document("Mapping", "second", "catalogue: people\nidentifier: {custom_id: pid}"),
+                document("Action", "second", "destination: crm\ntype: send_custom_ids\nmapping: second"),
+                document("SegmentLink", "second", "segment: l3\naction: second"),
+            ]
+            shop.activation = "serial"
+            done = shop.apply()
+            assert sorted(one["outcome"] for one in done.plan["changes"]) == ends, done
+
+
+def test_somebody_elses_replace_is_noticed_and_repaired(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l6"]) as shop:
+        assert shop.apply().code == 0
+        shop.post("settle")
+        cep(shop, "audiences/replace", name=CEP, ids=[{"id": one} for one in [*list(shop.held(CEP))[1:], "stranger"]])
+        shop.post("settle")
+        night(shop.world, random.Random(3))
+        done = shop.apply()
+        assert done.code == 1, done
+        assert "somebody else replaced its members" in done.said(CEP)
+        done = shop.apply()
+        assert (done.code, done.plan["changes"][0]["op"]) == (0, "full"), done
+        shop.converged()
+
+
+def test_a_count_that_stays_wrong_is_answered_once(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l6"], switches=("indexing_outcome=silently_lost",), count=12) as shop:
+        assert shop.apply().code == 0
+        shop.post("settle")
+        done = shop.apply()
+        assert (done.code, done.plan["changes"][0]["op"]) == (0, "full"), done
+        shop.post("settle")
+        again = shop.plan()
+        assert again.code == 0, again
+        assert "fewer identifiers than it was told, known since the last full upload" in again.said(CEP)
