@@ -95,7 +95,7 @@ def writing(
     holder = Holder(text=what, started=session.now, run=ci_run())
     with (
         hold(place, timeout_seconds=timeout, holder=holder, waiting=waiting) as permit,
-        StateStore(place, project=session.project.name, environment=session.common.env or "") as store,
+        StateStore(place, project=session.project.name, environment=session.common.env or "", permit=permit) as store,
     ):
         yield store, permit
 

@@ -22,6 +22,7 @@ from reconciler.address import TargetKey
 from reconciler.errors import StateError
 from reconciler.state.acks import AckLog
 from reconciler.state.document import decode, encode, files_of
+from reconciler.state.lock import Permit
 from reconciler.state.place import PREVIOUS, STATE, TARGETS, Found, Moved, Place
 from reconciler.state.reader import StateReader, checked_name, measure, serial_of
 from reconciler.state.state import DataFile, State
@@ -52,8 +53,17 @@ def name_of(key: TargetKey, stem: str, state: State, suffix: str) -> str:
 class StateStore(StateReader):
     """The state of a run that holds its lock. One thread at a time may call `write`."""
 
-    def __init__(self, place: Place | Path, *, project: str | None = None, environment: str | None = None) -> None:
+    def __init__(
+        self,
+        place: Place | Path,
+        *,
+        project: str | None = None,
+        environment: str | None = None,
+        permit: Permit | None = None,
+    ) -> None:
+        """`permit` is asked before each write, and raises Locked when the lock is lost."""
         super().__init__(place, project=project, environment=environment)
+        self._permit = permit
         self._put: set[str] = set()
         self._mutex = threading.Lock()
 
@@ -78,6 +88,8 @@ class StateStore(StateReader):
             before = self._made_from(state)
             written = state.model_copy(update={"serial": state.serial + 1})
             keep = f"{PREVIOUS}state-{state.serial}.json"
+            if self._permit is not None:
+                self._permit(0.0)
             self._last = None
             try:
                 found = self.place.replace(STATE, encode(written), before=before, keep=keep)

@@ -16,7 +16,8 @@ import pytest
 from reconciler.errors import Locked
 from reconciler.state.holder import Holder
 from reconciler.state.lease import LOCK, Terms, acquire, holder_of, unlock
-from tests.state.kit import NOW
+from reconciler.state.store import StateStore
+from tests.state.kit import NOW, state
 from tests.stores.conftest import Somewhere
 
 ME = Holder(text="apply", started=NOW, run="https://ci.example/runs/7", pid=4711, host="runner-1")
@@ -75,6 +76,16 @@ def test_an_expired_lease_is_taken_over_and_its_holder_stops(bucket: Somewhere) 
             lease.require(0.0)
         with pytest.raises(Locked):
             lease.require(0.0)
+
+
+def test_whoever_lost_it_does_not_write_the_state(s3: Somewhere) -> None:
+    with acquire(s3.place("two"), timeout_seconds=0, holder=ME, terms=SHORT) as lost:
+        store = StateStore(s3.place("two"), permit=lost.require)
+        first = store.write(state())
+        with acquire(s3.place(), timeout_seconds=20, holder=ME, terms=STILL) as held:
+            with pytest.raises(Locked):
+                store.write(first)
+            assert StateStore(s3.place(), permit=held.require).write(first).serial == 2
 
 
 def test_whoever_lost_it_does_not_free_it(bucket: Somewhere) -> None:
