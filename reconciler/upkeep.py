@@ -92,7 +92,7 @@ def _others(reader: StateReader, known: TargetState) -> list[str]:
             reader.locate(refusals)
         if pending is not None and pending.acks is not None and pending.file is not None:
             lines = [ack for ack in reader.read_acks(pending.acks) if ack.batch != SENDING]
-            if any(not 0 <= ack.start < ack.stop <= pending.file.rows for ack in lines):
+            if any(not 0 <= ack.start <= ack.stop <= pending.file.rows for ack in lines):
                 faults.append(f"{pending.acks} acknowledges rows that were not to be sent")
     except BatchctlError as error:
         faults.append(error.what)

@@ -200,7 +200,7 @@ class Bucket:
 
 
 def open_bucket(url: str, *, cache: Path, environ: Mapping[str, str]) -> Bucket:
-    """The place a URL names; `environ` only says whether an endpoint on this machine may be spoken to without TLS."""
+    """The place a URL names; `environ` says which profile to use, and whether an endpoint needs no TLS."""
     from obstore.exceptions import BaseError
     from obstore.store import AzureStore, GCSStore, S3Store
 
@@ -214,6 +214,8 @@ def open_bucket(url: str, *, cache: Path, environ: Mapping[str, str]) -> Bucket:
     options: dict[str, Any] = {"client_options": dict(_CLIENT), "retry_config": _RETRY}
     if any(_is_local(environ.get(name, "")) for name in ENDPOINTS[parts.scheme]):
         options["client_options"]["allow_http"] = True
+    if parts.scheme == "s3" and environ.get("AWS_PROFILE") and not environ.get("AWS_ACCESS_KEY_ID"):
+        options["credential_provider"] = _profile(environ["AWS_PROFILE"])
     kinds: dict[str, Callable[..., ObjectStore]] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
     try:
         store = kinds[parts.scheme](parts.netloc, prefix=prefix, **options)
@@ -222,6 +224,27 @@ def open_bucket(url: str, *, cache: Path, environ: Mapping[str, str]) -> Bucket:
             f"the state {url} cannot be opened", why=_reason(error), fix=f"set {_HINT[parts.scheme]}"
         ) from None
     return Bucket(store, url=url, cache=cache)
+
+
+def _profile(name: str) -> Any:
+    """Credentials of a profile, single sign-on included, which only boto3 can read."""
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ImportError:
+        raise ConfigurationError(
+            f"AWS_PROFILE is {name}, and profiles need boto3",
+            fix="pip install 'batchctl[aws]', or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ) from None
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return Boto3CredentialProvider()
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(
+            f"the AWS profile {name} has no credentials",
+            why=type(error).__name__,
+            fix="aws configure, or aws sso login",
+        ) from None
 
 
 def _is_local(endpoint: str) -> bool:

@@ -29,6 +29,7 @@ HOMES = {
     "click": ("reconciler.cli",),
     "rich": ("reconciler.cli",),
     "obstore": ("reconciler.state",),
+    "botocore": ("reconciler.state.bucket",),
     "cryptography": ("reconciler.state.seal",),
     "duckdb": ("reconciler.data", "reconciler.demo"),
     "sqlglot": ("reconciler.data", "reconciler.loader"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import urllib.request
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from reconciler.errors import StateError
+from reconciler.errors import ConfigurationError, StateError
 from reconciler.state.place import Moved
 from reconciler.state.reader import StateReader
 from reconciler.state.state import DataFile
@@ -117,6 +118,44 @@ def test_a_damaged_copy_on_this_machine_is_fetched_again(bucket: Somewhere, tmp_
         copy.unlink()
         copy.write_text(damage)
         assert reader.path_of(file, verify=True).read_text() == "rows"
+
+
+def test_credentials_of_a_profile(s3: Somewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = tmp_path / "credentials"
+    given.write_text("[nightly]\naws_access_key_id = access-E5F6\naws_secret_access_key = secret-G7H8\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(given))
+    monkeypatch.setenv("AWS_PROFILE", "nightly")
+    assert StateStore(s3.place()).write(state()).serial == 1
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(ConfigurationError, match="profile nobody has no credentials"):
+        s3.place()
+
+
+def test_objects_and_lock_carry_the_encryption_headers(s3: Somewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SERVER_SIDE_ENCRYPTION", "aws:kms")
+    monkeypatch.setenv("AWS_SSE_KMS_KEY_ID", "key-1")
+    place = s3.place()
+    store = StateStore(place)
+    store.write(store.write(state()))
+    place.replace("lock", b"{}", before=None)
+    for name in ("state.json", "previous/state-1.json", "lock"):
+        answer = head(s3, name)
+        assert answer["x-amz-server-side-encryption"] == "aws:kms", name
+        assert answer["x-amz-server-side-encryption-aws-kms-key-id"] == "key-1", name
+
+
+def head(where: Somewhere, name: str) -> dict[str, str]:
+    """Headers of an object, asked for as any other client would."""
+    import obstore
+    from obstore.store import S3Store
+
+    bucket, _, prefix = where.url.removeprefix("s3://").partition("/")
+    store = S3Store(bucket, prefix=prefix, client_options={"allow_http": True})
+    url = obstore.sign(store, "HEAD", name, timedelta(minutes=1))
+    with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=10) as reply:
+        return {key.lower(): value for key, value in reply.headers.items()}
 
 
 def test_history_is_kept_and_then_goes(anywhere: Somewhere, tmp_path: Path) -> None:
