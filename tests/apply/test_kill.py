@@ -78,7 +78,7 @@ def points(folder: Path, prepared: Path, world: World, warm: Warm) -> list[str]:
 
 def chosen(names: list[str]) -> list[int]:
     """All points under soak; else a few, spread over the whole run."""
-    return list(range(1, len(names) + 1)) if SOAK else [1 + n * (len(names) - 1) // 4 for n in range(1, 5)]
+    return list(range(1, len(names) + 1)) if SOAK else [1 + n * (len(names) - 1) // 3 for n in range(1, 4)]
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first-upload", "delta"])

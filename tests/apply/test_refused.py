@@ -1,0 +1,148 @@
+"""What Batch refuses: found, kept out and named, in whatever form it says so; everything else goes through."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.apply.test_rules import CEP, L, outcomes, shop_of
+from tests.apply.test_switches import BEYOND, SOAK
+
+EMAILS, INSTALLS = "l7_emails", "l5_install_ids"
+STOPPED = {
+    "cep_email_type=not_supported": (("l7", "l6"), EMAILS, "type"),
+    "cep_install_type=installation_ids": (("l5", "l6"), INSTALLS, "type"),
+    "cep_install_type=not_supported": (("l5", "l6"), INSTALLS, "type"),
+    "max_audiences=2": (("l5", "l6", "l7"), EMAILS, "the most allowed"),
+    "max_audience_ids=5": (("l6", "l8"), CEP, "holds 5 ids at most"),
+}
+
+
+@pytest.mark.parametrize("switch", STOPPED if SOAK else list(STOPPED)[-2:])
+def test_what_batch_does_not_take_stops_one_target_and_is_named(tmp_path: Path, switch: str) -> None:
+    links, unreached, words = STOPPED[switch]
+    with shop_of(tmp_path, *(L[name] for name in links), switches=(switch,)) as shop:
+        done = shop.apply()
+        assert done.code == 7, done
+        ends = outcomes(done)
+        missing = [name for name, end in ends.items() if end != "done"]
+        assert len(missing) == 1, done
+        assert switch == "max_audiences=2" or missing == [unreached], done
+        assert words in done.said(missing[0]), done
+        shop.world.applied()
+        shop.post("settle")
+        wrong = shop.differences()
+        assert wrong
+        assert not [line for line in wrong if missing[0] not in line], wrong
+
+
+def test_indexing_that_never_ends_is_said_and_stops_only_its_target(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l6"], L["l8"], switches=("indexing_outcome=stuck",)) as shop:
+        shop.retry = "attempts: 2, deadline: 1s"
+        done = shop.apply("--wait")
+        assert done.code == 7, done
+        assert "not reported as indexed within 1 s" in done.said(CEP)
+        shop.world.people = {pid: replace(one, tags=(), tier="x") for pid, one in shop.world.people.items()}
+        done = shop.apply()
+        assert done.code == 7, done
+        assert "has not indexed an earlier write yet" in done.said(CEP)
+        assert outcomes(done)["crm"] == "done"
+
+
+def test_rows_refused_alone_are_rejects_until_they_change_or_are_asked_for(tmp_path: Path) -> None:
+    long = "p" + "9" * 600
+    with shop_of(tmp_path, L["l6"], switches=("max_id_length=512",), count=40) as shop:
+        people = shop.world.people
+        for name in (long, long + "1"):
+            people[name] = replace(people["p12"], pid=name, ok=True)
+        done = shop.apply()
+        assert done.code == 7, done
+        assert done.plan["changes"][0]["rows"]["refused"] == 2
+        assert "told" in shop.command("status").out
+        for name in (long, long + "1"):
+            del people[name]
+        shop.world.applied()
+        for name in (long, long + "1"):
+            people[name] = replace(people["p12"], pid=name, ok=True)
+        shop.post("settle")
+        assert not shop.differences()
+        again = shop.plan()
+        assert (again.code, again.plan["changes"][0]["refused_before"]) == (0, 2), again
+        shop.post("switch", name="max_id_length", value="1024")
+        assert shop.apply().plan["totals"]["planned"] == 0
+        assert shop.apply("--retry-rejects").code == 0
+        shop.converged()
+
+
+@pytest.mark.parametrize("link", ["l2", "l6", "l8"])
+def test_bodies_that_are_too_large_are_halved(tmp_path: Path, link: str) -> None:
+    with shop_of(tmp_path, L[link], switches=("max_body_bytes=700",), count=40) as shop:
+        done = shop.apply()
+        assert done.code == 0, done
+        assert done.plan["totals"]["planned"] == done.plan["totals"]["done"]
+        assert {413, 202} & {one["status"] for one in shop.log()} == {413, 202}
+        shop.converged()
+        assert shop.breaches() == {}
+
+
+def test_a_replace_that_is_too_large_begins_with_what_fits(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l6"], count=40) as shop:
+        shop.turn()
+        shop.post("switch", name="max_body_bytes", value="700")
+        for one in (shop.root / ".batchctl").rglob("*"):
+            if one.is_file():
+                one.unlink()
+        assert shop.command("import", "segment-link/l6", CEP).code == 0
+        done = shop.apply()
+        assert done.code == 0, done
+        shop.converged()
+        assert shop.breaches() == {}
+
+
+def test_a_row_refused_in_a_replace_holds_up_no_other(tmp_path: Path) -> None:
+    long = "p" + "9" * 600
+    with shop_of(tmp_path, L["l6"], count=30) as shop:
+        shop.turn()
+        shop.post("switch", name="max_id_length", value="512")
+        for one in (shop.root / ".batchctl").rglob("*"):
+            if one.is_file():
+                one.unlink()
+        assert shop.command("import", "segment-link/l6", CEP).code == 0
+        shop.world.applied()
+        shop.world.people[long] = replace(shop.world.people["p12"], pid=long, ok=True)
+        done = shop.apply()
+        assert (done.code, done.plan["changes"][0]["rows"]["refused"]) == (7, 1), done
+        shop.post("settle")
+        assert not shop.differences()
+        assert set(shop.breaches()) == {"bad_item"}
+        assert shop.plan().code == 0
+
+
+def test_partial_errors_of_profiles_are_rejects(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l8"], count=40) as shop:
+        shop.post("faults", partial=0.4)
+        done = shop.apply()
+        shop.post("faults", partial=0)
+        refused = done.plan["changes"][0]["rows"]["refused"]
+        assert (done.code, refused > 0) == (7, True), done
+        assert shop.plan().code == 0
+        assert shop.apply("--retry-rejects").code == 0
+        shop.converged()
+
+
+def test_attributes_batch_does_not_know_are_named_and_the_rest_is_sent(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l8"], L["l6"], switches=("undeclared_attribute=reject",)) as shop:
+        done = shop.apply()
+        assert done.code == 7, done
+        assert outcomes(done)[CEP] == "done"
+        assert "Traceback" not in done.err
+
+
+def test_every_value_beyond_reach_is_tried() -> None:
+    named = {*STOPPED, "indexing_outcome=stuck", "indexing_outcome=silently_lost", "max_id_length=512"}
+    named |= {"undeclared_attribute=reject", "max_audience_ids=25000"}
+    assert BEYOND - named == {
+        "attributes_after_removal=restored", "custom_data_unknown_user=reject_call", "custom_data_null=ignore"
+    }  # fmt: skip
