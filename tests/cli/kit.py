@@ -127,12 +127,12 @@ class Command:
     """Runs batchctl on one project against one Batch."""
 
     def __init__(self, root: Path, url: str, keys: Mapping[str, str] = KEYS) -> None:
-        self.root, self.url, self.keys = root, url, keys
+        self.root, self.url, self.secrets = root, url, keys
 
     def __call__(self, *arguments: str, stdin: str = "", **environ: str | None) -> Done:
         """A finished command, run in this process. No key may be in its output, and no traceback."""
         done = self.raw(arguments[0], "-C", str(self.root), *arguments[1:], stdin=stdin, **environ)
-        checked(done, self.keys)
+        checked(done, self.secrets)
         return done
 
     def raw(self, *arguments: str, stdin: str = "", **environ: str | None) -> Done:
@@ -165,12 +165,12 @@ class Command:
             check=False,
         )
         finished = Done(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
-        checked(finished, self.keys, faulty=faulty)
+        checked(finished, self.secrets, faulty=faulty)
         return finished
 
     def environ(self, base: Mapping[str, str] = os.environ, **more: str | None) -> dict[str, str]:
         """The environment of a command."""
-        wanted = {**base, **self.keys, "BATCHCTL_API_URL": self.url, **more}
+        wanted = {**base, **self.secrets, "BATCHCTL_API_URL": self.url, **more}
         return {name: value for name, value in wanted.items() if value is not None}
 
     def ok(self, *arguments: str, **environ: str | None) -> str:

@@ -1,7 +1,8 @@
-"""--help: every command has one, none imports anything heavy, and the README says the same."""
+"""--help: every command has one, none imports anything heavy, and docs/cli.md says the same."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from reconciler.cli.main import COMMANDS, cli
+from reconciler.errors import ExitCode
 
 HEAVY = ("duckdb", "httpx", "rich", "pydantic", "sqlglot", "deepdiff", "starlette", "uvicorn", "yaml", "obstore")
 ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "cli.md"
 
 
 def help_of(*command: str) -> str:
@@ -37,10 +40,15 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
     assert "Usage: batchctl" in done.stdout
 
 
-def test_the_readme_is_the_help() -> None:
+def test_the_reference_is_the_help() -> None:
+    assert REFERENCE.read_text(encoding="utf-8") == reference(), "python -m tests.cli.test_help rewrites docs/cli.md"
+
+
+def test_the_readme_names_every_command_and_exit_code() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    missing = [name for name in names() if block(name) not in readme]
-    assert not missing, "python -m tests.cli.test_help rewrites the command reference"
+    assert not [name for name in COMMANDS if f"| `{name}" not in readme]
+    numbers = [row.split(", ") for row in re.findall(r"^\| ([\d, ]+) \|", readme, re.MULTILINE)]
+    assert {int(number) for row in numbers for number in row} == {int(code) for code in ExitCode}
 
 
 def names() -> list[str]:
@@ -55,17 +63,13 @@ def names() -> list[str]:
 def block(name: str) -> str:
     """One command's part of the reference."""
     title = f"batchctl {name}".strip()
-    return f"### {title}\n\n```text\n{help_of(*name.split())}```\n"
+    return f"## {title}\n\n```text\n{help_of(*name.split())}```\n"
 
 
-def rewrite() -> None:
-    """Puts the reference between its two marks in the README."""
-    path = ROOT / "README.md"
-    head, _, rest = path.read_text(encoding="utf-8").partition("<!-- help -->\n")
-    tail = rest.partition("<!-- /help -->\n")[2]
-    reference = "\n".join(block(name) for name in names())
-    path.write_text(f"{head}<!-- help -->\n{reference}<!-- /help -->\n{tail}", encoding="utf-8")
+def reference() -> str:
+    """All of docs/cli.md."""
+    return "# The command line\n\nWhat `--help` says of each command.\n\n" + "\n".join(block(name) for name in names())
 
 
 if __name__ == "__main__":
-    rewrite()
+    REFERENCE.write_text(reference(), encoding="utf-8")
