@@ -64,9 +64,34 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
         target = deepcopy(definitions[node["$ref"].rsplit("/", 1)[1]])
         target.update({name: value for name, value in node.items() if name != "$ref"})
         return _inlined(target, definitions)
-    return {name: _inlined(value, definitions) for name, value in node.items() if name not in ("title", "default")} | (
-        {"default": node["default"]} if _plain(node.get("default")) else {}
-    )
+    found = {name: _inlined(value, definitions) for name, value in node.items() if name not in _OTHERWISE}
+    if "properties" in node:
+        found["properties"] = {name: _inlined(value, definitions) for name, value in node["properties"].items()}
+    if _plain(node.get("default")):
+        found["default"] = node["default"]
+    return _named(_never_null(found))
+
+
+_OTHERWISE = ("title", "default", "properties")
+
+
+def _never_null(schema: Schema) -> Schema:
+    """Without the alternative null, which no document may write; of one that is left, the field's own words count."""
+    if {"type": "null"} not in schema.get("anyOf", ()):
+        return schema
+    rest = [one for one in schema["anyOf"] if one != {"type": "null"}]
+    outer = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**rest[0], **outer} if len(rest) == 1 else {"anyOf": rest, **outer}
+
+
+def _named(schema: Schema) -> Schema:
+    """A mapping whose keys have a pattern: editors complete values, and mark keys, of this form only."""
+    patterns = schema.get("patternProperties", {})
+    if len(patterns) != 1 or "properties" in schema:
+        return schema
+    ((pattern, value),) = patterns.items()
+    rest = {key: one for key, one in schema.items() if key != "patternProperties"}
+    return {**rest, "additionalProperties": value, "propertyNames": {"pattern": pattern}}
 
 
 def _plain(value: object) -> bool:
@@ -98,11 +123,7 @@ def _shortened(schema: Schema, short: str) -> Schema:
     if "anyOf" in schema:
         found = next(one for one in schema["anyOf"] if "properties" in one)
         return {**schema, "anyOf": [found["properties"][short], *schema["anyOf"]]}
-    entries = schema.get("additionalProperties")
-    if isinstance(entries, dict):
-        return {**schema, "additionalProperties": _shortened(entries, short)}
-    named = schema.get("patternProperties", {})
-    return {**schema, "patternProperties": {name: _shortened(one, short) for name, one in named.items()}}
+    return {**schema, "additionalProperties": _shortened(schema["additionalProperties"], short)}
 
 
 def _either(single: Schema, whole: Schema) -> Schema:
