@@ -19,7 +19,7 @@ from reconciler.address import TargetKey, account_of
 from reconciler.data import candidates, refusals
 from reconciler.data.checks import RULES
 from reconciler.data.engine import Engine
-from reconciler.data.reject_list import Rejected, listed
+from reconciler.data.reject_list import Rejected
 from reconciler.data.staged import Staged
 from reconciler.errors import Location
 from reconciler.evaluate import Ground, evaluate
@@ -179,7 +179,7 @@ class Shop:
                 standings[str(course.key)] = Standing(
                     known=known, layers=known.baseline.files, unsure=known.uncertain, acked=None
                 )
-        with Engine(now=now, scratch=self.root) as engine:
+        with Engine(now=now, scratch=self.root, threads=1) as engine:
             ground = Ground(
                 root=self.root,
                 where=lambda *_: Location("specs.yaml"),
@@ -197,7 +197,7 @@ class Shop:
         known = self.known[key]
         course = Course(key=key, op=Op.DELTA, known=known, forget=True)
         standing = Standing(known=known, layers=known.baseline.files, unsure=known.uncertain, acked=None)
-        with Engine(now=NOW, scratch=self.root) as engine:
+        with Engine(now=NOW, scratch=self.root, threads=1) as engine:
             ground = Ground(
                 root=self.root,
                 where=lambda *_: Location("specs.yaml"),
@@ -226,8 +226,13 @@ class Shop:
         if staged.rejects_file is not None:
             file = Path(shutil.copy(staged.rejects_file, self.root / f"rejects-{self.serial}.parquet"))
             staged = replace(staged, rejects_file=file)
-            with Engine(now=NOW, scratch=self.root) as engine:
-                rejected, _, _ = listed(engine, [file], link=None, reason=None, limit=10_000)
+            columns = (
+                'link, reason, CAST(key AS VARCHAR) AS key, CAST(id AS VARCHAR) AS id, CAST("row" AS BIGINT) AS "row"'
+            )
+            found = _rows(
+                f"SELECT {columns} FROM read_parquet('{file}') ORDER BY link, reason, \"row\" NULLS LAST, key, id"
+            )
+            rejected = [Rejected(**row) for row in found]
         return Turn(staged, rows, rejected)
 
     def apply(
@@ -276,7 +281,7 @@ class Shop:
     def _refused(self, turn: Turn, before: str | None, refused: Mapping[int, str]) -> str | None:
         assert turn.staged.file is not None
         to = self.root / f"refusals-{self.serial}.parquet"
-        with Engine(now=NOW, scratch=self.root) as engine:
+        with Engine(now=NOW, scratch=self.root, threads=1) as engine:
             rows = refusals.record(
                 engine,
                 before=self.root / before if before else None,
