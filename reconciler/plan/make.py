@@ -164,12 +164,18 @@ def _without_nobody(course: Course, staged: Staged) -> Course:
 
 
 def _settings(course: Course, after: TargetState) -> tuple[str, ...]:
-    """What has to be written to state although nobody moves: settings, or acknowledgements never committed."""
+    """What has to be written to state although nobody moves: settings, moves, or acknowledgements never committed."""
     if course.target is None or course.refused:
         return ()
     cut_off = course.known is not None and (course.known.pending is not None or bool(course.known.uncertain))
     finished = ("an interrupted run is completed",) if cut_off else ()
-    return (*changed_settings(course.known, after), *finished)
+    former = course.known.links if course.known is not None else ()
+    moved = tuple(
+        f"{link.spec.moved_from} is now {link.address}"
+        for link in course.target.links
+        if link.spec.moved_from in former
+    )
+    return (*moved, *changed_settings(course.known, after), *finished)
 
 
 def _op(course: Course, staged: Staged, settings: tuple[str, ...]) -> Op:

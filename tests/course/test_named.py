@@ -198,6 +198,9 @@ def test_without_delta_upload_everybody_is_sent_when_due(link: Any, hours: int, 
 def test_a_one_time_push_is_not_repeated() -> None:
     made = target(links=({"refresh": {"every": "once"}},))
     assert course(made, seen=observed(made), had=known(made, once_done=("segment-link/vip",))).op is Op.NONE
+    moved = target(links=({"refresh": {"every": "once"}, "moved_from": "segment-link/former"},))
+    assert course(moved, seen=observed(moved), had=known(moved, once_done=("segment-link/former",))).op is Op.NONE
+    assert course(moved, seen=observed(moved), had=known(moved, once_done=("segment-link/another",))).op is Op.DELTA
     assert course(made, seen=observed(made), had=known(made)).op is Op.DELTA
 
 

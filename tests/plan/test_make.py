@@ -105,6 +105,20 @@ def test_settings_alone_are_recorded() -> None:
     assert change.state.prevent_destroy
 
 
+def test_a_renamed_link_is_recorded_and_sends_nothing() -> None:
+    made = target(links=({"name": "now", "moved_from": "segment-link/former", "refresh": {"every": "once"}},))
+    had = known(made, links=("segment-link/former",), once_done=("segment-link/former",))
+    one = course(made, seen=observed(made), had=had)
+    (change,) = planned([one], {made.key: staged()}).changes
+    moved = ("segment-link/former is now segment-link/now",)
+    assert (change.op, change.settings, change.requests, change.key) == (Op.DELTA, moved, 0, str(made.key))
+    after = change.state
+    assert after is not None
+    assert (after.links, after.once_done) == (("segment-link/now",), ("segment-link/now",))
+    again = course(made, seen=observed(made), had=after)
+    assert [one.op for one in planned([again], {made.key: staged()}).changes] == [Op.NONE]
+
+
 def test_acknowledged_rows_are_committed_even_if_none_are_left() -> None:
     made = target()
     had = known(made, committed=False, count=0, pending=Pending(op="write", plan="p", started=NOW))
