@@ -96,7 +96,7 @@ def _text(link: Link, counted: Preview) -> str:
     from reconciler.render.words import plain
 
     where = "profiles" if link.target.is_profiles else f"audience {link.target.audience}"
-    lines = [f"{link.address} → {plain(link.destination.name)}, {where} ({link.id_type})", ""]
+    lines = [f"{link.address} → {plain(link.destination.name)}", f"{where} ({link.id_type})", ""]
     stages = [("read", counted.read), ("with consent", counted.with_consent)]
     stages += [("not suppressed", counted.not_suppressed), ("in the segment", counted.in_segment)]
     lines += [_stage(f"people {name}" if name == "read" else f"  {name}", n, stages[0][1]) for name, n in stages]
