@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.apply.test_rules import CEP, L, outcomes, shop_of
+from tests.apply.people import opened
+from tests.apply.shop import Shop
+from tests.apply.test_rules import CEP, PROFILES, L, outcomes, shop_of
 from tests.apply.test_switches import BEYOND, SOAK
+from tests.batch.kit import Say, Seen, serving
 
 EMAILS, INSTALLS = "l7_emails", "l5_install_ids"
 STOPPED = {
@@ -130,6 +134,23 @@ def test_partial_errors_of_profiles_are_rejects(tmp_path: Path) -> None:
         assert shop.plan().code == 0
         assert shop.apply("--retry-rejects").code == 0
         shop.converged()
+
+
+def test_a_partial_error_that_names_no_row_is_searched_for(tmp_path: Path) -> None:
+    world = opened(40, random.Random(4), (L["l8"],))
+    meant = sorted(world.believed()[PROFILES])[3]
+
+    def answer(seen: Seen) -> Say:
+        if seen.method == "GET":
+            return Say(200, {"audiences": [], "count": 0, "has_more": False})
+        bad = any(one["identifiers"]["custom_id"] == meant for one in seen.json)
+        return Say(202, {"code": "SUCCESS_WITH_PARTIAL_ERRORS" if bad else "SUCCESS"})
+
+    with serving(by=answer) as script:
+        shop = Shop(tmp_path, script.url, world)
+        done = shop.apply()
+        assert (done.code, done.plan["changes"][0]["rows"]["refused"]) == (7, 1), done
+        assert shop.plan().code == 0
 
 
 def test_attributes_batch_does_not_know_are_named_and_the_rest_is_sent(tmp_path: Path) -> None:
