@@ -1,4 +1,4 @@
-"""``batchctl state``, on a state in a folder and on one in S3."""
+"""``batchctl state`` on a state in S3, and in a folder where that differs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Applied(Command):
         """The state, seen by an operator."""
         return self.where.place("operator")
 
-    def keys(self) -> list[str]:
+    def targets(self) -> list[str]:
         """Keys of all targets."""
         return [one["key"] for one in json.loads(self.ok("state", "list", "--format", "json"))["targets"]]
 
@@ -49,7 +49,7 @@ class Applied(Command):
         return super().raw(*arguments, **more)
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture
 def batchctl(
     project: MakeProject,
     batch: str,
@@ -57,7 +57,7 @@ def batchctl(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Applied:
-    where = somewhere(request.param, request, tmp_path, monkeypatch)
+    where = somewhere(getattr(request, "param", "s3"), request, tmp_path, monkeypatch)
     url = where.url if where.kind == "s3" else where.root / "state"
     specs = FILES["specs.yaml"].replace("{url: state}", f"{{url: {url}}}")
     specs = specs.replace("name: loyal\ntitle: Loyal", f"name: loyal\ntitle: Loyal {tmp_path.name}")
@@ -70,8 +70,9 @@ def batchctl(
     return applied
 
 
+@pytest.mark.parametrize("batchctl", ["folder", "s3"], indirect=True)
 def test_looking(batchctl: Applied) -> None:
-    (key,) = batchctl.keys()
+    (key,) = batchctl.targets()
     line = batchctl.state("list")
     assert key in line
     assert "301" in line
@@ -81,8 +82,9 @@ def test_looking(batchctl: Applied) -> None:
     assert batchctl("state", "show", "nobody").returncode == 1
 
 
+@pytest.mark.parametrize("batchctl", ["folder", "s3"], indirect=True)
 def test_verify_proves_and_finds(batchctl: Applied) -> None:
-    (key,) = batchctl.keys()
+    (key,) = batchctl.targets()
     assert f"{key}  ok  301 members in 2 files" in batchctl.state("verify")
     first = json.loads(batchctl.state("show", key))["baseline"]["files"][0]
     found = batchctl.place.read(first["path"])
@@ -97,7 +99,7 @@ def test_verify_proves_and_finds(batchctl: Applied) -> None:
 
 
 def test_compact_folds_into_one_file_that_holds_the_same(batchctl: Applied) -> None:
-    (key,) = batchctl.keys()
+    (key,) = batchctl.targets()
     before = set(batchctl.place.names("targets/"))
     assert "1 target folded" in batchctl.state("compact")
     assert f"{key}  ok  301 members in 1 file" in batchctl.state("verify")
@@ -107,21 +109,21 @@ def test_compact_folds_into_one_file_that_holds_the_same(batchctl: Applied) -> N
 
 
 def test_rm_forgets_and_batch_keeps(batchctl: Applied) -> None:
-    (key,) = batchctl.keys()
+    (key,) = batchctl.targets()
     assert batchctl("state", "rm", key).returncode == 64
     assert "nothing was changed in Batch" in batchctl.state("rm", key, "--auto-approve")
-    assert batchctl.keys() == []
+    assert batchctl.targets() == []
     plan = batchctl.ok("plan", "--target", "segment-link/loyal-ios")
     assert "batchctl import" in plan
 
 
 def test_mv_follows_an_account_whose_key_was_replaced(batchctl: Applied) -> None:
-    (key,) = batchctl.keys()
+    (key,) = batchctl.targets()
     account, space, audience = key.split("/")
     wrong = batchctl("state", "mv", key, f"{account}/{space}/other")
     assert (wrong.returncode, "cannot be renamed" in wrong.stderr) == (1, True)
     batchctl.state("mv", key, f"00c0ffee/{space}/{audience}")
-    assert batchctl.keys() == [f"00c0ffee/{space}/{audience}"]
+    assert batchctl.targets() == [f"00c0ffee/{space}/{audience}"]
     batchctl.state("mv", audience, key)
     assert "No changes." in batchctl.ok("plan", "--target", "segment-link/loyal-ios")
 
@@ -131,16 +133,17 @@ def test_pull_and_push(batchctl: Applied, tmp_path: Path) -> None:
     batchctl.state("pull", "--out", str(file))
     serial = json.loads(file.read_bytes())["serial"]
     assert batchctl.state("pull") == file.read_text()
-    (key,) = batchctl.keys()
+    (key,) = batchctl.targets()
     batchctl.state("rm", key, "--auto-approve")
     older = batchctl("state", "push", str(file), "--auto-approve")
     assert (older.returncode, "--force" in older.stderr) == (1, True)
     assert f"serial {serial + 2}" in batchctl.state("push", str(file), "--auto-approve", "--force")
-    assert batchctl.keys() == [key]
+    assert batchctl.targets() == [key]
     file.write_bytes(file.read_bytes().replace(b'"count": 301', b'"count": 302'))
     assert "edited or damaged" in batchctl("state", "push", str(file), "--auto-approve").stderr
 
 
+@pytest.mark.parametrize("batchctl", ["folder", "s3"], indirect=True)
 def test_the_way_back_from_a_damaged_state(batchctl: Applied, tmp_path: Path) -> None:
     batchctl.place.put("state.json", b"{}")
     done = batchctl("plan")
@@ -155,6 +158,7 @@ def test_the_way_back_from_a_damaged_state(batchctl: Applied, tmp_path: Path) ->
     assert "0 wrong" in batchctl.state("verify")
 
 
+@pytest.mark.parametrize("batchctl", ["folder", "s3"], indirect=True)
 def test_unlock_names_the_holder(batchctl: Applied) -> None:
     assert "the lock is free" in batchctl.state("unlock", "--auto-approve")
     holder = Holder(text="apply", started=NOW, run="https://ci.example/7")
@@ -169,7 +173,7 @@ def test_unlock_names_the_holder(batchctl: Applied) -> None:
 
 
 def test_an_unfinished_target_is_not_moved_nor_folded(batchctl: Applied, project: MakeProject, tmp_path: Path) -> None:
-    (key,) = batchctl.keys()
+    (key,) = batchctl.targets()
     command, log = ("apply", "--auto-approve", "--target", "segment-link/loyal-ios"), tmp_path / "points"
     project.table("data/people.parquet", people(402, loyal=302))
     batchctl.process(*command, BATCHCTL_CRASH_AT="0", BATCHCTL_CRASH_LOG=str(log))
