@@ -112,12 +112,12 @@ def state(folder: Path, *, rows: int, attributes: int, layers: int) -> None:
     from reconciler.data.checks import RULES
     from reconciler.plan.identifier import identifier_digest
     from reconciler.state.state import Baseline, TargetState
-    from reconciler.state.store import LocalStore, new_state, slug_of
+    from reconciler.state.store import StateStore, new_state, slug_of
 
-    target = _target(folder)
+    target = target_of(folder)
     key = TargetKey(account_of(KEYS["BENCH_PROJECT_KEY"]), Space.CEP, "everybody")
     shutil.rmtree(folder / ".batchctl", ignore_errors=True)
-    store = LocalStore(folder / ".batchctl", project="bench", environment="")
+    store = StateStore(folder / ".batchctl", project="bench", environment="")
     each = rows // 1000
     spans = [(0, rows), *((n * each, (n + 1) * each) for n in range(1, layers + 1))]
     files = []
@@ -159,16 +159,15 @@ def project(folder: Path, *, rows: int, attributes: int = 0, layers: int = 5) ->
     return folder
 
 
-def _target(folder: Path):
-    import os
+def target_of(folder: Path):
+    """The project's only target."""
+    from reconciler.address import account_of
+    from reconciler.link import resolve
+    from reconciler.loader import load
 
-    from reconciler.cli.options import Common
-    from reconciler.cli.session import open_session
-
-    os.environ.update(KEYS)
-    (target,) = open_session(
-        Common(folder=folder, env=None, variables={}, colour=False, log_json=False)
-    ).resolution.targets
+    specs = load(folder).specs
+    accounts = {"shop": account_of(KEYS["BENCH_PROJECT_KEY"])}
+    (target,) = resolve(specs, accounts=accounts, today=datetime.now(UTC).date()).targets
     return target
 
 

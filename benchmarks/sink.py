@@ -40,6 +40,9 @@ def answer(world: World, method: str, target: str, body: memoryview) -> dict[str
     verb = path.rpartition("/")[2]
     if path == "/stats":
         return {"requests": world.requests, "bytes": world.bytes, "paths": world.paths}
+    if path == "/forget":
+        world.names.clear()
+        world.paths.clear()
     world.requests += 1
     world.bytes += len(body)
     world.paths[path] = world.paths.get(path, 0) + 1

@@ -48,6 +48,7 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent, ack
             "committed": target.committed or not change.consent_only,
             "pending": None,
             "plan": tools.digest,
+            "inputs": "" if change.consent_only or change.forget or refused else change.state.inputs,
             "uncertain": target.uncertain if change.consent_only or change.consent_refused else (),
             "last_write": last,
             "last_commit": target.last_commit if change.consent_only else change.state.last_commit,

@@ -32,7 +32,7 @@ _FORBIDDEN_PREFIXES = (
     "iceberg_",
     "delta_",
 )
-_CLOCK = frozenset(
+CLOCK = frozenset(
     "now today current_date current_timestamp current_time localtime localtimestamp get_current_timestamp "
     "get_current_time transaction_timestamp current_localtimestamp current_localtime".split()
 )
@@ -221,7 +221,7 @@ def _unknown(tree: exp.Expr, columns: Collection[str], fields: Collection[str]) 
         return None  # names of a subquery are the engine's business
     lowered = {field.lower(): field for field in fields}
     for name in sorted(columns):
-        if name.lower() not in lowered and name.lower() not in _CLOCK:
+        if name.lower() not in lowered and name.lower() not in CLOCK:
             close = get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
             fix = f"did you mean {lowered[close[0]]}?" if close else f"declare {name} in the catalogue's fields"
             return Rejected(f"unknown field {name}", "it is not among the catalogue's fields", fix, name)
@@ -239,4 +239,4 @@ def _name(node: exp.Expr) -> str:
 def _is_clock(node: exp.Expr) -> bool:
     from sqlglot import exp
 
-    return _name(node) in _CLOCK or (isinstance(node, exp.Column) and not node.table and node.name.lower() in _CLOCK)
+    return _name(node) in CLOCK or (isinstance(node, exp.Column) and not node.table and node.name.lower() in CLOCK)

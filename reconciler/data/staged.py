@@ -86,3 +86,5 @@ class Staged:
     oldest: dict[str, float] = field(default_factory=dict)
     """Catalogue → age of its data in seconds at the run's now."""
     warnings: tuple[str, ...] = ()
+    inputs: str = ""
+    """Digest of all the rows were computed from; empty when they have to be computed again whatever it would be."""

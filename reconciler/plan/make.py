@@ -86,7 +86,7 @@ def digest_of(plan: Plan) -> str:
 
 def _change(course: Course, staged: Staged, file: DataFile | None, *, serial: int, now: datetime) -> Change:
     course = _without_nobody(course, staged)
-    after = state_after(course, serial=serial, now=now)
+    after = state_after(course, serial=serial, now=now).model_copy(update={"inputs": staged.inputs})
     settings = _settings(course, after)
     change = Change(
         address=_address(course),

@@ -117,6 +117,8 @@ class TargetState(_Value):
     """nb_ids minus baseline count, seen after a full upload and accepted as Batch's own arithmetic."""
     last_full: datetime | None = None
     last_commit: datetime | None = None
+    inputs: str = ""
+    """Digest of all the rows of the last commit were computed from: while it is the same, nobody has moved."""
     plan: str = ""
     """Digest of the plan committed last: the same saved plan applied again knows what is done."""
     once_done: tuple[str, ...] = ()

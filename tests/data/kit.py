@@ -137,6 +137,8 @@ class Shop:
     root: Path
     known: dict[TargetKey, TargetState] = field(default_factory=dict)
     serial: int = 0
+    progress: list[str] = field(default_factory=list)
+    """What the last evaluation said it was doing."""
 
     def write(self, name: str, content: str | bytes) -> Path:
         """One source file as it is."""
@@ -169,6 +171,7 @@ class Shop:
         **fields: Any,
     ) -> dict[TargetKey, Turn]:
         """Evaluates every target; `exact` keeps the fast path out of it, `digest` is its hash."""
+        self.progress.clear()
         courses = [self._course(target, **fields) for target in resolution(specs).targets]
         standings = {}
         for course in courses:
@@ -183,7 +186,7 @@ class Shop:
             ground = Ground(
                 root=self.root,
                 where=lambda *_: Location("specs.yaml"),
-                progress=lambda _: None,
+                progress=self.progress.append,
                 path_of=lambda file: self.root / file.path,
                 locate=lambda path: self.root / path,
                 retry_rejects=retry_rejects,
@@ -276,7 +279,9 @@ class Shop:
         baseline = after.baseline.model_copy(
             update={"files": files, "rules": RULES, "refusals": words, "count": turn.staged.counts.after}
         )
-        self.known[target.key] = after.model_copy(update={"baseline": baseline, "uncertain": uncertain})
+        self.known[target.key] = after.model_copy(
+            update={"baseline": baseline, "uncertain": uncertain, "inputs": turn.staged.inputs}
+        )
 
     def _refused(self, turn: Turn, before: str | None, refused: Mapping[int, str]) -> str | None:
         assert turn.staged.file is not None

@@ -121,3 +121,12 @@ def test_suppressed_people_leave(shop: Shop, tmp_path: Path) -> None:
     shop.apply(specs)
     shop.write("suppressed.csv", "pid\np2\n")
     assert set(shop.look(specs).of("consent")) == {"b"}
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_an_attribute_that_is_new_is_sent_for_everybody_who_has_a_value(shop: Shop, *, exact: bool) -> None:
+    shop.write("people.csv", people(("p1", "a", "gold", "1", "true"), ("p2", "b", "", "", "true")))
+    shop.apply(PLAIN)
+    turn = shop.look(CARRYING, exact=exact)
+    assert turn.of("add", "put") == {"a": {"tier": "gold", "score": 1.0}}
+    assert turn.staged.first_uses == ("score", "tier")
