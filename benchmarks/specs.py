@@ -35,7 +35,7 @@ def documents(count: int) -> list[str]:
     while len(docs) < count:
         docs += [_segment(n, n % hosts), _link(n, n % hosts)]
         n += 1
-    return docs[:count] if len(docs[:count]) % 2 == len(docs) % 2 else docs[: count - 1]
+    return docs
 
 
 def _document(kind: str, name: str, body: str) -> str:
@@ -135,6 +135,7 @@ def main() -> None:
             folder = write((arguments.keep or Path(scratch)) / str(count), count)
             if arguments.profile:
                 _profile(folder)
+            print(measure(folder, count), flush=True)
 
 
 if __name__ == "__main__":

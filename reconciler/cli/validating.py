@@ -45,9 +45,11 @@ def command(online: bool, form: str, **shared: Any) -> int:
 def problems_of(options: Common) -> tuple[Problem, ...]:
     """Everything wrong with the project: specs, references between them, keys that are not set, SQL and sources."""
     from reconciler.cli.session import instant, read_specs
+    from reconciler.loader import without_gc
 
-    specs = read_specs(options, today=instant().date())
-    return (*specs.problems, *_unset(specs.loaded, options), *_data(specs.loaded, options))
+    with without_gc():
+        specs = read_specs(options, today=instant().date())
+        return (*specs.problems, *_unset(specs.loaded, options), *_data(specs.loaded, options))
 
 
 def _unset(loaded: Loaded, options: Common) -> list[Problem]:

@@ -72,7 +72,7 @@ def load(
 
     Raises nothing for what files say: all of it is in `problems`. The environment of the process is not read.
     """
-    with _without_gc():
+    with without_gc():
         loading = _Loading(root, environment)
         loading.read()
         loading.drop_state_folder()
@@ -223,7 +223,7 @@ def _state_folders(values: Mapping[str, Value]) -> Iterator[str]:
 
 
 @contextmanager
-def _without_gc() -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Millions of nodes without a cycle among them are no work for the collector."""
     was_on = gc.isenabled()
     gc.disable()
