@@ -62,6 +62,7 @@ class Raw:
         named = next((step for step in reversed(flaw.path) if isinstance(step, str) and step != KEY), "")
         if named and flaw.rule == "no-value":
             what = f"{named} has no value"
+            fix = f"write one of {', '.join(MODELS)}" if flaw.path == ("kind",) else fix
         return self.at(_location(self.file, flaw.mark), flaw.rule, what, fix, hidden=in_encryption(flaw.path))
 
 

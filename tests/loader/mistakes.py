@@ -141,6 +141,13 @@ MISTAKES = (
     # The head
     Mistake("no-kind", S, "§name: lapsed-buyers\n", "missing-key", "add kind: one of Project, Catalogue, Segment"),
     Mistake(
+        "empty-kind",
+        S,
+        "apiVersion: batchctl/v1\nkind:§\nname: lapsed-buyers\n",
+        "no-value",
+        "write one of Project, Cat",
+    ),
+    Mistake(
         "unknown-kind",
         S,
         "apiVersion: batchctl/v1\nkind: §segment\nname: lapsed-buyers\n",
