@@ -61,7 +61,7 @@ class Relation:
 def find(pattern: str, *, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]:
     """Files of a path or glob relative to `root`, sorted; only below `root` or one of `roots`.
 
-    Raises SourceMissing when nothing matches and SourceError when a match lies elsewhere.
+    Raises SourceMissing when nothing matches or a match lies elsewhere: a mistake of the specs either way.
     """
     plain = root / pattern
     if any(mark in pattern for mark in "*?["):
@@ -76,7 +76,7 @@ def find(pattern: str, *, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]
     allowed = [root.resolve(), *(other.resolve() for other in roots)]
     for path in matches:
         if not any(path.resolve().is_relative_to(base) for base in allowed):
-            raise SourceError(
+            raise SourceMissing(
                 f"{pattern} leads outside the project",
                 fix="move the data below -C, or name its folder in BATCHCTL_DATA_ROOTS",
             )
