@@ -25,6 +25,7 @@ class Bodies:
                 "python_enable_replacements": False,
             }
         )
+        self._connection.execute("SET enable_progress_bar = false")
         self._at: int | None = None
 
     def close(self) -> None:

@@ -54,6 +54,7 @@ class Engine:
             }
         )
         self._serial = 0
+        self.run("SET enable_progress_bar = false")  # standard output belongs to the report
         self.run("SET TimeZone = 'UTC'")
         moment = now.strftime("%Y-%m-%d %H:%M:%S")
         for kind, names in _CLOCK.items():
