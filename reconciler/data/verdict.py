@@ -22,6 +22,7 @@ from reconciler.data.people import Desired
 from reconciler.data.refusals import wish
 from reconciler.data.sql import DUCK_TYPES, disjunction, ident, lit
 
+TAGS = "$tags"
 ORDER = "CASE kind WHEN 'consent' THEN 0 WHEN 'remove' THEN 1 WHEN 'reset' THEN 2 WHEN 'add' THEN 3 ELSE 4 END"
 
 
@@ -149,6 +150,9 @@ def _final(joined: str, rules: Rules) -> str:
     may_hold = f"list_sort(list_distinct(list_concat({_present(told_names)}, unsure)))"
     inner = f"SELECT *{''.join(', ' + final for final in finals)}, {may_hold} AS may_hold FROM {joined}"
     drops = f"list_filter(may_hold, lambda x: NOT list_contains({_present(final_names)}, x))"
+    if TAGS in rules.attributes and not rules.profiles:
+        lost = f"NOT list_has_all({ident(f'a:{TAGS}')}, {ident(f't:{TAGS}')})"  # an add may merge into the tags held
+        drops = f"list_concat({drops}, CASE WHEN coalesce({lost}, FALSE) THEN [{lit(TAGS)}] ELSE [] END)"
     changed = disjunction(f"{ident(f'a:{name}')} IS DISTINCT FROM {ident(f't:{name}')}" for name in rules.attributes)
     empty = " AND ".join(f"{ident(f'a:{name}')} IS NULL" for name in rules.attributes) or "TRUE"
     return f"SELECT *, {drops} AS drops, {changed} AS changed, {empty} AS empty FROM ({inner})"

@@ -154,6 +154,8 @@ def wire(link: Link, person: Person) -> Values:
     """A person's attributes as a link sends them; what has no value is not there. Tags of MEP members: key ``tags``."""
     cep = link.destination == "crm"
     tags = list(dict.fromkeys(person.tags))
+    if not cep and not link.profiles:  # a set: where adds merge their order is Batch's
+        tags = sorted(tags, key=str.lower)
     since = person.since.replace(" ", "T") if person.since else None
     values: Values = {
         "tier": (person.tier or "").strip().lower() or None,

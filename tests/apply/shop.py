@@ -167,7 +167,7 @@ class Shop:
             found = self.ask(f"{path}?account={ACCOUNTS[name]}&limit=100000")[key]
             return {one["id"]: one["attributes"] for one in found if one["attributes"]}
         found = self.ask(f"members?name={name}&limit=100000")["members"]
-        return {m["id"]: m["attributes"] | ({"tags": m["tags"]} if m["tags"] else {}) for m in found}
+        return {m["id"]: m["attributes"] | ({"tags": sorted(m["tags"])} if m["tags"] else {}) for m in found}
 
     def breaches(self) -> dict[str, int]:
         """Kinds of breaches of the contract with their numbers."""

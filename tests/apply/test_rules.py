@@ -251,3 +251,13 @@ def test_a_count_that_stays_wrong_is_answered_once(tmp_path: Path) -> None:
         again = shop.plan()
         assert again.code == 0, again
         assert "fewer identifiers than it was told, known since the last full upload" in again.said(CEP)
+
+
+def test_a_tag_that_is_gone_does_not_come_back_where_adds_merge(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l2"], switches=("readd_attributes=merge",)) as shop:
+        for tags in (("a", "b"), ("b",), ("b", "c"), ("c",)):
+            shop.world.people = {
+                pid: replace(one, tags=tags, tier="gold", ok=True) for pid, one in shop.world.people.items()
+            }
+            plan = shop.turn()
+            assert plan["cost"]["requests"] == plan["cost"]["minimum"] + (len(tags) == 1)
