@@ -1,18 +1,33 @@
-"""The state while a run writes it: one writer, every change an atomic write, from any destination's thread."""
+"""The state while a run writes it: changes from any thread, each part of one atomic write when its call returns.
+
+Changes that are asked for while a write is under way share the next one: the document is written whole, and a thousand
+targets must not write it a thousand times over.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from reconciler.address import TargetKey
+from reconciler.errors import BatchctlError, StateError
 from reconciler.state.acks import SENDING, Ack
 from reconciler.state.reader import StateReader
 from reconciler.state.standing import Acked, Standing, merged, stand
 from reconciler.state.state import DataFile, State, TargetState
 from reconciler.state.store import StateStore, name_of
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A change somebody waits for."""
+
+    edit: Callable[[State], State]
+    done: bool = False
+    error: BatchctlError | None = None
 
 
 class Books:
@@ -21,15 +36,47 @@ class Books:
     def __init__(self, store: StateStore, state: State) -> None:
         self.store = store
         self.state = state
-        self._mutex = threading.Lock()
+        self._turn = threading.Condition()
+        self._asked: list[_Asked] = []
+        self._writing = False
 
     def change(self, edit: Callable[[State], State]) -> State:
-        """Writes the edited state; what was there before stays where it is if that fails."""
-        with self._mutex:
-            edited = edit(self.state)
+        """Writes the edited state, on disk when it returns; what was there before stays where it is if that fails."""
+        mine = _Asked(edit)
+        with self._turn:
+            self._asked.append(mine)
+            self._turn.wait_for(lambda: mine.done or not self._writing)
+            if mine.done:
+                return self._written(mine)
+            self._writing = True
+            together, self._asked = self._asked, []
+        try:
+            self._write(together)
+        finally:
+            with self._turn:
+                self._writing = False
+                self._turn.notify_all()
+        return self._written(mine)
+
+    def _write(self, together: list[_Asked]) -> None:
+        error: BatchctlError | None = StateError("the state was not written", fix="run again; nothing is lost")
+        try:
+            edited = self.state
+            for asked in together:
+                edited = asked.edit(edited)
             if edited is not self.state:
                 self.state = self.store.write(edited)
-            return self.state
+            error = None
+        except BatchctlError as stopped:
+            error = stopped
+        finally:
+            for asked in together:
+                asked.done, asked.error = True, error
+
+    def _written(self, mine: _Asked) -> State:
+        if mine.error is not None:
+            raise mine.error
+        return self.state
 
     def put(self, target: TargetState) -> None:
         """Writes one target."""
