@@ -77,6 +77,8 @@ def _untrusted(
 ) -> Course:
     replace = observed is not None and rewritable(target.key.space)
     recreate = observed is not None and not replace and _may_recreate(target, now)
+    if observed is not None and not replace and not recreate:
+        offset = offset or 0  # who else is in it stays, and is counted once everybody of ours is there
     return Course(
         key=target.key,
         op=Op.FULL,

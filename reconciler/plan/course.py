@@ -34,7 +34,8 @@ class Course:
     forget: bool = False
     """Orphan to be emptied: nobody is a member any more, everybody ever told is removed, then it is given up."""
     offset: int | None = None
-    """nb_ids − baseline count which this full upload is to repair; committed as the known offset."""
+    """nb_ids − baseline count which this full upload answers, 0 where members somebody else added stay: what remains of
+    it afterwards is the known offset."""
     refused: Refusal | None = None
     warnings: tuple[str, ...] = ()
 

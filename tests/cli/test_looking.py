@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import urllib.request
 
-from tests.cli.kit import AUDIENCE, CRM, Command, people
+import pytest
+
+from tests.cli.kit import AUDIENCE, CRM, KEYS, Command, people
 from tests.conftest import MakeProject
 
 
@@ -104,6 +108,32 @@ def test_import_then_a_full_upload(batchctl: Command) -> None:
     batchctl.ok("apply", "--auto-approve")
     assert "No changes." in batchctl.ok("plan")
     assert len(batchctl.members(AUDIENCE)) == 30
+
+
+@pytest.mark.parametrize("adopt", [False, True], ids=["import", "adopt"])
+def test_strangers_of_an_audience_taken_over_stay_and_are_counted_once(batchctl: Command, adopt: bool) -> None:
+    """MEP 1.0 has no replace: https://doc.batch.com/api/custom-audience/1.0/update/"""
+    batchctl.ok("apply", "--auto-approve", "--wait")
+    shutil.rmtree(batchctl.root / "state")
+    body = {"type": "custom_ids", "ids": [{"action": "add", "id": f"stranger{n}"} for n in range(2)]}
+    request = urllib.request.Request(
+        f"{batchctl.url}/1.0/{KEYS['SHOP_IOS_KEY']}/custom-audience/{AUDIENCE}",
+        method="PATCH",
+        data=json.dumps(body).encode(),
+        headers={"X-Authorization": KEYS["SHOP_REST_KEY"], "Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+    if adopt:
+        loyal = batchctl.root / "loyal.yaml"
+        loyal.write_text(loyal.read_text() + "audience: {adopt: true}\n")
+    else:
+        batchctl.ok("import", "segment-link/loyal-ios", AUDIENCE)
+    applied = batchctl("apply", "--auto-approve", "--target", "segment-link/loyal-ios")
+    assert applied.returncode == 0, applied.stdout + applied.stderr
+    assert len(batchctl.members(AUDIENCE)) == 32
+    again = batchctl("plan", "--detailed-exitcode", "--target", "segment-link/loyal-ios")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "2 more identifiers" in again.stdout
 
 
 def test_import_says_what_does_not_fit(batchctl: Command) -> None:
