@@ -180,7 +180,9 @@ class Command:
         return done.stdout
 
     def members(self, name: str) -> set[str]:
-        """Who is in an audience, in truth."""
+        """Who is in an audience, in truth, once everything accepted is indexed."""
+        settle = urllib.request.Request(f"{self.url}/_emulator/settle", method="POST", data=b"{}")
+        urllib.request.urlopen(settle, timeout=10).close()
         found = self.ask(f"members?name={name}&limit=100000")
         return {one["id"] for one in found["members"]}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.kit import AUDIENCE, CRM, Command
+from tests.cli.kit import AUDIENCE, CRM, Command, people
 from tests.conftest import MakeProject
 
 YAML = {
@@ -122,6 +122,7 @@ def test_a_baseline_that_is_cut_off(batchctl: Command, project: MakeProject) -> 
     batchctl.ok("apply", "--auto-approve")
     for file in (batchctl.root / "state" / "targets").rglob("*.parquet"):
         file.write_bytes(file.read_bytes()[:50])
+    project.table("data/people.parquet", people(40, loyal=29))
     done = batchctl("apply", "--auto-approve")
     assert done.returncode == 1
     assert "the state says" in done.stderr
