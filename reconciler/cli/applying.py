@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting
+from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported
 from reconciler.errors import BatchctlError, ExitCode, Interrupted, Stale
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @common
 @selecting
+@unsupported("--due")
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
 @click.option("--no-delete", is_flag=True, help="No audience is deleted; members who left are still removed.")
 @click.option("--wait", is_flag=True, help="Until Batch reports every write as indexed, or a deadline.")
@@ -62,12 +63,14 @@ def command(
     from reconciler.cli.opening import writing
     from reconciler.cli.pipeline import Wish
     from reconciler.cli.progress import Reporter
-    from reconciler.cli.session import chosen, open_session
+    from reconciler.cli.session import open_session
     from reconciler.cli.signals import cancelled_by_signals
+    from reconciler.cli.subset import chosen
     from reconciler.data.engine import Engine
 
     session = open_session(options)
-    wish = Wish(keys=chosen(session, targets, labels_of(labels)), no_delete=no_delete, retry_rejects=retry_rejects)
+    keys = chosen(session.resolution, targets, labels_of(labels), loaded=session.loaded)
+    wish = Wish(keys=keys, no_delete=no_delete, retry_rejects=retry_rejects)
     reporter = Reporter(json_lines=options.log_json)
     cancel = threading.Event()
     _arm_crash_point()
@@ -195,7 +198,7 @@ class Run:
         from reconciler.state.store import new_state
 
         if not has_changes(plan):
-            return apply_nothing(plan)
+            return plan
         environment = self.session.common.env or ""
         state = state or new_state(project=self.session.project.name, environment=environment, tool=plan.tool)
         books = Books(store, state)
@@ -229,11 +232,6 @@ class Run:
                 self.late = error
         self.serial = books.state.serial
         return done
-
-
-def apply_nothing(plan: Plan) -> Plan:
-    """The outcome of a plan with nothing to do."""
-    return plan
 
 
 def _all_done(plan: Plan) -> bool:

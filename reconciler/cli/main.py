@@ -26,6 +26,9 @@ COMMANDS = {
     "demo": ("demo", "Run the whole job on real purchases against the emulator."),
 }
 
+LATER = tuple("init new fmt drift destroy pull history explain forget graph doctor".split())
+"""Commands of the contract that this version lacks."""
+
 
 class Commands(click.Group):
     """Resolves a command's module when it is called; the list of commands needs none."""
@@ -35,7 +38,9 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, or None."""
+        """The command; None when there is none of that name."""
+        if cmd_name in LATER:
+            raise click.UsageError(f"batchctl {cmd_name} is not supported in this version", ctx)
         if cmd_name not in COMMANDS:
             return None
         command = import_module(f"reconciler.cli.{COMMANDS[cmd_name][0]}").command

@@ -75,6 +75,24 @@ def selecting(function: F) -> F:
     return function
 
 
+def unsupported(*names: str) -> Callable[[F], F]:
+    """Options of the contract that this version lacks: refused by name, with or without a value, and not in --help."""
+
+    def refuse(_: click.Context, option: click.Parameter, value: object) -> None:
+        if value is not None:
+            raise click.UsageError(f"{option.opts[0]} is not supported in this version")
+
+    def decorate(function: F) -> F:
+        for name in names:
+            add = click.option(
+                name, hidden=True, expose_value=False, is_eager=True, is_flag=False, flag_value="", callback=refuse
+            )
+            function = add(function)
+        return function
+
+    return decorate
+
+
 def common_of(
     *, folder: Path | None, env: str | None, variables: tuple[str, ...], no_color: bool, log_format: str
 ) -> Common:

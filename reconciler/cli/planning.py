@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting
+from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported
 from reconciler.errors import ExitCode
 
 
 @click.command("plan")
 @common
 @selecting
+@unsupported("--due")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for batchctl apply FILE.")
 @click.option(
     "--format", "formats", metavar="text|json[=FILE]", multiple=True, help="Form of the plan; may be repeated."
@@ -40,13 +41,15 @@ def command(
     from reconciler.cli.pipeline import Wish, connected, plan_with
     from reconciler.cli.progress import Reporter
     from reconciler.cli.runs import keep_rejects
-    from reconciler.cli.session import chosen, open_session
+    from reconciler.cli.session import open_session
     from reconciler.cli.signals import cancelled_by_signals
+    from reconciler.cli.subset import chosen
     from reconciler.data.engine import Engine
     from reconciler.planfile import save
 
     session = open_session(options)
-    wish = Wish(keys=chosen(session, targets, labels_of(labels)), no_delete=no_delete, retry_rejects=retry_rejects)
+    keys = chosen(session.resolution, targets, labels_of(labels), loaded=session.loaded)
+    wish = Wish(keys=keys, no_delete=no_delete, retry_rejects=retry_rejects)
     reader = reading(session)
     cancel = threading.Event()
     with (

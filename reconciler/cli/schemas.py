@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.options import unsupported
 from reconciler.errors import ExitCode
 
 
@@ -19,6 +20,7 @@ from reconciler.errors import ExitCode
     show_default=True,
     help="Folder of the schemas.",
 )
+@unsupported("--project")
 def command(only_check: bool, folder: Path) -> int:
     """Write one JSON Schema per kind, and batchctl.schema.json for any document, for editors."""
     from reconciler.render.planschema import schema_text

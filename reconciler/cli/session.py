@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.address import TargetKey, account_of
+from reconciler.address import account_of
 from reconciler.cli.options import Common
+from reconciler.cli.subset import check_variables
 from reconciler.errors import ConfigurationError, Location, Problem, SpecInvalid
-from reconciler.link import Resolution, Target, resolve
+from reconciler.link import Resolution, resolve
 from reconciler.loader import Loaded, check_api_url, load, parse_ref, resolve_key
 from reconciler.spec import Destination, KeyRef, Project
 
@@ -102,6 +103,7 @@ def read_specs(common: Common, *, today: date) -> Specs:
     env_allow = os.environ.get("BATCHCTL_ENV_ALLOW")
     root = common.folder
     loaded = load(root, environment=common.env, variables=common.variables, allowed_hosts=allowed, env_allow=env_allow)
+    check_variables(common.variables, loaded)
     destinations = [spec for spec in loaded.specs.values() if isinstance(spec, Destination)]
     keys, missing = _keys(destinations, root, env_allow)
     accounts = {spec.name: _account(spec, keys) for spec in destinations}
@@ -201,34 +203,3 @@ def _account(spec: Destination, keys: dict[str, Keys]) -> str:
     if spec.name in keys:
         return account_of(keys[spec.name].live_or_project.get_secret_value())
     return account_of(str(spec.account_key))
-
-
-def chosen(session: Session, targets: tuple[str, ...], labels: dict[str, str]) -> frozenset[TargetKey] | None:
-    """Keys of the targets a subset is about; None for all. UsageError when an address is unknown."""
-    if not targets and not labels:
-        return None
-    keys: set[TargetKey] = set()
-    for address in targets:
-        found = {target.key for target in session.resolution.targets if address in _addresses(target)}
-        if not found:
-            raise click.UsageError(
-                f"--target {address}: no such address; batchctl validate lists none that feeds Batch"
-            )
-        keys |= found
-    for target in session.resolution.targets:
-        if labels and any(_labelled(link.spec.labels, labels) for link in target.links):
-            keys.add(target.key)
-    return frozenset(keys)
-
-
-def _labelled(have: dict[str, str], wanted: dict[str, str]) -> bool:
-    return all(have.get(name) == value for name, value in wanted.items())
-
-
-def _addresses(target: Target) -> set[str]:
-    """Every object a target is made of: all of them select it."""
-    out = {f"destination/{target.destination.name}"}
-    for link in target.links:
-        out |= {link.address, f"segment/{link.segment.name}", f"action/{link.action.name}"}
-        out |= {f"mapping/{link.mapping.name}", f"catalogue/{link.catalogue.name}"}
-    return out

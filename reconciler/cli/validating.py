@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import common, common_of
+from reconciler.cli.options import common, common_of, unsupported
 from reconciler.errors import ConfigurationError, ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
 @click.command("validate")
 @common
-@click.option("--online", is_flag=True, help="Not supported in this version.")
+@unsupported("--online")
 @click.option("--format", "form", type=str, default="text", metavar="text|json", help="Form of the problems.")
-def command(online: bool, form: str, **shared: Any) -> int:
+def command(form: str, **shared: Any) -> int:
     """Check all specs at once, and their SQL and sources where data is reachable. Keys need not be set."""
-    if online:
-        raise click.UsageError("--online is not supported in this version")
     if form not in ("text", "json"):
         raise click.UsageError(f"--format {form} is not supported in this version; use text or json")
     options = common_of(**shared)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path as Folder
 from typing import cast
@@ -31,6 +31,8 @@ class Rules:
     variables: Mapping[str, str]
     allowed_hosts: Collection[str] = ()
     env_allow: str | None = None
+    asked: set[str] = field(default_factory=set)
+    """Gathers the names of variables that documents refer to."""
 
 
 def judge(raw: Raw, rules: Rules) -> tuple[Spec | None, list[Problem]]:
@@ -40,7 +42,7 @@ def judge(raw: Raw, rules: Rules) -> tuple[Spec | None, list[Problem]]:
     if found or raw.kind not in MODELS:
         return None, [*raw.flaw_problems(), *found]
     wrongs: list[Wrong] = []
-    reading = Interpolation(rules.variables, lambda *wrong: wrongs.append(Wrong(*wrong)), raw.kind)
+    reading = Interpolation(rules.variables, lambda *wrong: wrongs.append(Wrong(*wrong)), raw.kind, rules.asked)
     values = reading.apply(dict(raw.values)) if raw.file.refers else raw.values
     blind = [flaw.path for flaw in raw.flaws if flaw.path[-1:] != (KEY,)] + [wrong.path for wrong in wrongs]
     spec: Document | None = None

@@ -31,6 +31,8 @@ class Loaded:
     environment: str | None = None
     unread: frozenset[str] = frozenset()
     """Addresses that exist but could not be read; references to them are not dangling."""
+    variables: frozenset[str] = frozenset()
+    """Names that the project declares or any document refers to."""
     _raws: dict[str, Raw] = field(default_factory=dict, repr=False)
 
     @property
@@ -90,6 +92,7 @@ class _Loading:
     unread: set[str] = field(default_factory=set)
     specs: dict[str, tuple[Spec, Raw]] = field(default_factory=dict)
     projects: int = 0
+    variables: set[str] = field(default_factory=set)
 
     def read(self) -> None:
         """All documents of all files."""
@@ -114,8 +117,9 @@ class _Loading:
 
     def judge_all(self, given: dict[str, str], allowed_hosts: Collection[str], env_allow: str | None) -> None:
         """Every document on its own, then what only all of them together show."""
-        variables = self._variables() | given
-        rules = Rules(self.root, variables, allowed_hosts, env_allow)
+        declared = self._variables()
+        self.variables |= declared.keys()
+        rules = Rules(self.root, declared | given, allowed_hosts, env_allow, self.variables)
         for raw in self.raws:
             spec, problems = judge(raw, rules)
             self.problems += problems
@@ -183,6 +187,7 @@ class _Loading:
             problems=tuple(sorted(dict.fromkeys(self.problems), key=_order)),
             environment=self.environment,
             unread=frozenset(self.unread),
+            variables=frozenset(self.variables),
             _raws={address: raw for address, (_, raw) in self.specs.items()},
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from reconciler.loader.tree import KEY, Path, Value
@@ -25,6 +25,8 @@ class Interpolation:
     variables: Mapping[str, str]
     report: Report
     kind: str
+    asked: set[str] = field(default_factory=set)
+    """Gathers the names that texts refer to."""
 
     def apply(self, value: Value, path: Path = ()) -> Value:
         """The value with its variables replaced; a mistake is reported and leaves None."""
@@ -62,6 +64,7 @@ class Interpolation:
 
     def _one(self, match: re.Match[str], path: Path) -> str | None:
         kind, colon, name, end = match.groups()
+        self.asked.add(name)
         if kind in ("env", "file") and colon:
             what = f"${{{kind}:…}} is only for keys: of a Destination, and of state encryption"
             self.report(

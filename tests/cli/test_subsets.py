@@ -16,9 +16,14 @@ def test_a_subset_touches_only_itself(batchctl: Command) -> None:
 def test_a_subset_never_deletes_the_rest(batchctl: Command) -> None:
     batchctl.ok("apply", "--auto-approve")
     (batchctl.root / "loyal.yaml").unlink()
-    for subset in (("--target", "destination/crm"), ("-l", "team=crm"), ("--target", "segment-link/everybody-crm")):
+    for code, *subset in (
+        (0, "--target", "destination/crm"),
+        (0, "--target", "segment-link/everybody-crm"),
+        (64, "--target", "segment-link/loyal-ios"),
+        (64, "-l", "team=crm"),
+    ):
         done = batchctl("apply", "--auto-approve", *subset)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
     assert batchctl.audiences() == {AUDIENCE, CRM}
 
 
