@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from difflib import get_close_matches
 from itertools import pairwise
@@ -53,6 +54,8 @@ class Engine:
                 "autoload_known_extensions": False,
             }
         )
+        self.parquets: list[Path] = []
+        """Parquet files of sources: which one is damaged is found out when a query fails."""
         self._serial = 0
         self.run("SET enable_progress_bar = false")  # standard output belongs to the report
         self.run("SET TimeZone = 'UTC'")
@@ -81,15 +84,18 @@ class Engine:
 
     def run(self, sql: str) -> None:
         """Executes one statement for its effect."""
-        self._execute(sql)
+        with self._explaining():
+            self.connection.execute(sql)
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """All rows of a small result."""
-        return self._execute(sql).fetchall()
+        with self._explaining():
+            return self.connection.execute(sql).fetchall()
 
     def row(self, sql: str) -> tuple[object, ...]:
         """The only row of a result."""
-        found = self._execute(sql).fetchone()
+        with self._explaining():
+            found = self.connection.execute(sql).fetchone()
         if found is None:
             raise AssertionError("a query that always has a row had none")
         return tuple(found)
@@ -120,13 +126,29 @@ class Engine:
             f"COPY ({sql}) TO {lit(str(to))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1{order})"
         )
 
-    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
         try:
-            return self.connection.execute(sql)
+            yield
         except duckdb.Error as error:
-            raise explained(error) from None
+            told = explained(error)
+            raise (self._damaged() if told.what == _UNREADABLE else None) or told from None
+
+    def _damaged(self) -> SourceError | None:
+        """The first Parquet file of a source that cannot be read to its end; None when none is to blame."""
+        for path in self.parquets:
+            try:
+                self.connection.execute(
+                    f"SELECT bit_xor(hash(COLUMNS(*))) FROM read_parquet({lit(str(path))})"
+                ).fetchall()
+            except duckdb.Error:
+                return SourceError(
+                    f"{path} is damaged: a part of it cannot be read", fix="write it again; nothing was sent"
+                )
+        return None
 
 
+_UNREADABLE = "the data could not be read"
 _NO_PARQUET = re.compile(r"(?:No magic bytes|Footer length error|^.*Error: File) .*?'([^'\n]+)'.*")
 """A source that is cut off, empty or something else; DuckDB names the file."""
 
@@ -161,7 +183,7 @@ def explained(error: duckdb.Error) -> BatchctlError:
         )
     if isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException)):
         first = first.split(":")[0]
-    return SourceError("the data could not be read", why=first, fix="check the source files; nothing was sent")
+    return SourceError(_UNREADABLE, why=first, fix="check the source files; nothing was sent")
 
 
 def _pointed_at(text: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reconciler.data.catalogue import lacking, sources_of
 from reconciler.data.engine import Engine, SqlInvalid
-from reconciler.data.source import Relation, SourceMissing, find, open_source
+from reconciler.data.source import Relation, SourceMissing, find, not_empty, open_source
 from reconciler.data.sql import ident
 from reconciler.data.texts import csv_header
 from reconciler.errors import SourceError
@@ -53,6 +53,7 @@ def _columns(engine: Engine, source: Source, root: Path, roots: Sequence[Path]) 
     """Names of columns; a relation whose query is still to be asked; None where nothing can be said."""
     if source.database is None and not (source.path or "").lower().endswith(".parquet"):
         files = _files(source, root, roots)
+        not_empty(files)
         if not (source.path or "").lower().endswith(".csv"):
             return None
         headers = [csv_header(path, delimiter=source.delimiter, encoding=source.encoding) for path in files]

@@ -83,6 +83,18 @@ def find(pattern: str, *, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]
     return tuple(path.resolve() for path in matches)
 
 
+def not_empty(files: Sequence[Path]) -> None:
+    """SourceError for a file of 0 bytes; among several of JSON lines one without a line is a part without rows."""
+    empty = [path for path in files if not path.stat().st_size]
+    lines = all(path.suffix.lower() in (".jsonl", ".ndjson") for path in files)
+    if empty and (not lines or empty == list(files)):
+        raise SourceError(
+            f"{empty[0].name} is empty: 0 bytes",
+            why="a write that failed looks like this, so it is never taken for a source without rows",
+            fix="write it again; a header line alone, or Parquet without rows, is a source without rows",
+        )
+
+
 def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
@@ -98,6 +110,7 @@ def open_source(engine: Engine, source: Source, *, root: Path, roots: Sequence[P
             f"{source.path} matches files of several kinds: {', '.join(sorted(kinds))}",
             fix="narrow the pattern to one kind",
         )
+    not_empty(files)
     prints = {str(path): f"{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in files}
     match kinds.pop():
         case ".parquet":
@@ -133,6 +146,7 @@ def _text(found: Imported, files: tuple[Path, ...], prints: dict[str, str]) -> R
 
 
 def _parquet(engine: Engine, files: tuple[Path, ...], prints: dict[str, str]) -> Relation:
+    engine.parquets += files
     read = f"read_parquet({lit_list(map(str, files))}, union_by_name = true"
     names = dict(engine.columns(f"SELECT * FROM {read})"))
     return Relation(

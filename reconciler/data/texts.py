@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -37,21 +39,37 @@ class _Text:
 
     encoding: str
     quotes: int
+    blanks: bool
+    """Whether lines without a character stand between others, in quotes or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """How a file is read."""
+
+    reader: str
+    header: int
+    unclosed: bool = False
+    """Whether its last quote stays open."""
+    blanks: Sequence[int] = ()
+    """Numbers of the records, the header not counted, that are lines without a character and that the reader skips."""
 
 
 def import_csv(engine: Engine, files: Sequence[Path], *, delimiter: str | None, encoding: str | None) -> Imported:
     """All columns as text. Raises SourceError for a file that is empty, has no usable header, or cannot be read."""
 
-    def scan(path: Path) -> tuple[str, int, bool]:
+    def scan(path: Path) -> _Scan:
         text = _looked_at(path)
         spoken = encoding or text.encoding
         mark = delimiter or delimiter_of(path, spoken)
-        columns = ", ".join(f"{lit(name)}: 'VARCHAR'" for name in _header(path, spoken, mark))
+        names = _header(path, spoken, mark)
+        columns = ", ".join(f"{lit(name)}: 'VARCHAR'" for name in names)
         reader = (
             f"read_csv({lit(str(path))}, columns = {{{columns}}}, header = true, delim = {lit(mark)}, quote = '\"', "
             f"escape = '\"', encoding = {lit(spoken)}, {_READING})"
         )
-        return reader, 1, text.quotes % 2 == 1 and _unclosed(path, spoken, mark)
+        unclosed = text.quotes % 2 == 1 and _unclosed(path, spoken, mark)
+        return _Scan(reader, 1, unclosed, _blanks(path, spoken, mark) if text.blanks and len(names) > 1 else ())
 
     return _imported(engine, files, "CSV row", scan, lambda part, _: part)
 
@@ -59,12 +77,12 @@ def import_csv(engine: Engine, files: Sequence[Path], *, delimiter: str | None, 
 def import_jsonl(engine: Engine, files: Sequence[Path]) -> Imported:
     """One column of JSON per key that any line has. Raises SourceError for files that cannot be read."""
 
-    def scan(path: Path) -> tuple[str, int, bool]:
+    def scan(path: Path) -> _Scan:
         reader = (
             f"read_csv({lit(str(path))}, columns = {{'line': 'VARCHAR'}}, header = false, delim = '\\x1f', quote = '', "
             f"escape = '', {_READING})"
         )
-        return reader, 0, False
+        return _Scan(reader, 0)
 
     def objects(part: str, broken: str) -> str:
         parsed = ident(engine.table("json"))
@@ -88,22 +106,24 @@ def _imported(
     engine: Engine,
     files: Sequence[Path],
     what: str,
-    scan: Callable[[Path], tuple[str, int, bool]],
+    scan: Callable[[Path], _Scan],
     shaped: Callable[[str, str], str],
 ) -> Imported:
-    """`scan` gives a file's reader, its header lines and whether its last quote stays open; `shaped` the final rows."""
+    """`scan` says how a file is read, `shaped` makes the final rows."""
     broken = ident(engine.table("malformed"))
     engine.run(f"CREATE TEMP TABLE {broken} (row BIGINT, why VARCHAR)")
     parts = []
     for path in files:
-        reader, header, unclosed = scan(path)
+        read = scan(path)
         named = f"malformed {what}" + (f" of {path.name}" if len(files) > 1 else "")
         try:
-            part = _copied(engine, reader, broken, header, named)
+            part = _copied(engine, read, broken, named)
         except SourceError as error:
-            fix = "check that it is text with one kind of line ending; nothing was sent"
-            raise SourceError(f"{path.name}: {error.what}", why=error.why, fix=fix) from None
-        if unclosed:
+            even = _evenly_ended(path, engine.path("even", path.suffix))
+            if even is None:
+                raise SourceError(f"{path.name}: {error.what}", why=error.why, fix="check that it is text") from None
+            part = _copied(engine, scan(even), broken, named)
+        if read.unclosed:
             last = f'SELECT coalesce(max("#row"), 0) + 1, {lit(f"{named}: a quote is never closed")} FROM {part}'
             engine.run(f"INSERT INTO {broken} {last}")
         parts.append(shaped(part, broken))
@@ -114,33 +134,36 @@ def _imported(
     return Imported(sql=sql, columns=columns, malformed=broken if rows else None)
 
 
-def _copied(engine: Engine, reader: str, broken: str, header: int, named: str) -> str:
-    """One file as Parquet with ``#row``, its place among all records of the file: malformed ones count, blank ones go."""
-    target = engine.path("text")
+def _copied(engine: Engine, read: _Scan, broken: str, named: str) -> str:
+    """One file as Parquet with ``#row``, its place among all records of the file: malformed and blank ones count."""
+    target, reader = engine.path("text"), read.reader
     columns = [ident(name) for name, _ in engine.columns(f"SELECT * FROM {reader}")]
     blank = f"coalesce({', '.join(columns)}, '') = ''" if len(columns) > 1 else f"coalesce(trim({columns[0]}), '') = ''"
     numbered = f'SELECT *, row_number() OVER () AS "#row" FROM {reader}'
     engine.copy(f"SELECT * FROM ({numbered}) WHERE NOT ({blank})", target, ordered=True)
     gaps = ident(engine.table("gaps"))
     engine.run(
-        f"CREATE TEMP TABLE {gaps} AS SELECT line - {header} AS line, concat({lit(named + ': ')}, lower(min(error_type))) AS why "
+        f"CREATE TEMP TABLE {gaps} AS SELECT line - {read.header} AS line, concat({lit(named + ': ')}, lower(min(error_type))) AS why "
         "FROM reject_errors GROUP BY line"
     )
     for table in ("reject_errors", "reject_scans"):
         engine.run(f"DROP TABLE IF EXISTS {table}")
-    read = f"read_parquet({lit_list([str(target)])})"
-    if not engine.count(f"SELECT count(*) FROM {gaps}"):
-        return read
     engine.run(f"INSERT INTO {broken} SELECT line, why FROM {gaps}")
+    for some in (read.blanks[at : at + 100_000] for at in range(0, len(read.blanks), 100_000)):
+        engine.run(f"INSERT INTO {gaps} SELECT unnest([{', '.join(map(str, some))}]), NULL")
+    copy = f"read_parquet({lit_list([str(target)])})"
+    if not engine.count(f"SELECT count(*) FROM {gaps}"):
+        return copy
     counted = f"SELECT line - row_number() OVER (ORDER BY line) + 1 AS after, row_number() OVER (ORDER BY line) AS n FROM {gaps}"
     before = f"SELECT after, max(n) AS n FROM ({counted}) GROUP BY after"
     place = 'part."#row" + coalesce(g.n, 0) AS "#row"'
-    return f'(SELECT part.* REPLACE ({place}) FROM {read} AS part ASOF LEFT JOIN ({before}) AS g ON part."#row" >= g.after)'
+    return f'(SELECT part.* REPLACE ({place}) FROM {copy} AS part ASOF LEFT JOIN ({before}) AS g ON part."#row" >= g.after)'
 
 
 def _looked_at(path: Path) -> _Text:
     """Encoding (UTF-8 when all of it is valid, else Latin-1) and number of quotes. Raises SourceError."""
     decoder, quotes, size, valid = codecs.getincrementaldecoder("utf-8")(), 0, 0, True
+    blanks, ends = False, b""
     with path.open("rb") as file:
         while chunk := file.read(1 << 22):
             if not size and chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -149,11 +172,14 @@ def _looked_at(path: Path) -> _Text:
                 )
             size += len(chunk)
             quotes += chunk.count(b'"')
+            lines = (ends + chunk).rstrip(b"\r\n")
+            blanks = blanks or any(two in lines for two in (b"\n\n", b"\n\r\n", b"\r\r"))
+            ends = (ends + chunk)[len(lines) :]
             try:
                 valid = valid and decoder.decode(chunk) is not None
             except UnicodeDecodeError:
                 valid = False
-    return _Text("utf-8" if valid and not decoder.getstate()[0] else "latin-1", quotes)
+    return _Text("utf-8" if valid and not decoder.getstate()[0] else "latin-1", quotes, blanks)
 
 
 def delimiter_of(path: Path, encoding: str) -> str:
@@ -204,6 +230,30 @@ def _unclosed(path: Path, encoding: str, mark: str) -> bool:
         except csv.Error:  # a value longer than any column: everything behind the quote
             return True
     return list(last) != [["end"]]
+
+
+def _blanks(path: Path, encoding: str, mark: str) -> list[int]:
+    """Numbers of the lines without a character among all records; the header is 0."""
+    found: list[int] = []
+    with path.open(encoding=encoding, errors="replace", newline="") as file, suppress(csv.Error):
+        found += (number for number, row in enumerate(csv.reader(file, delimiter=mark)) if not row)
+    return found
+
+
+def _evenly_ended(path: Path, copy: Path) -> Path | None:
+    """A private copy whose lines all end in LF, in quotes too; None when all lines end alike as it is."""
+    crlf, lf, cr, held = 0, 0, 0, b""
+    with path.open("rb") as file, os.fdopen(os.open(copy, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as out:
+        while chunk := file.read(1 << 22):
+            text, held = held + chunk, b""
+            if text.endswith(b"\r"):
+                text, held = text[:-1], b"\r"
+            pairs = text.count(b"\r\n")
+            crlf, lf, cr = crlf + pairs, lf + text.count(b"\n") - pairs, cr + text.count(b"\r") - pairs
+            out.write(text.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+        out.write(held.replace(b"\r", b"\n"))
+        cr += len(held)
+    return copy if (crlf > 0) + (lf > 0) + (cr > 0) > 1 else None
 
 
 def _ended(lines: Iterator[str]) -> Iterator[str]:

@@ -68,7 +68,10 @@ class Raw:
 
 @dataclass(slots=True)
 class Pages:
-    """All documents of one file, problems of its syntax, and addresses that it may hold but could not be read."""
+    """All documents of one file, problems of its syntax, and addresses that it may hold but could not be read.
+
+    The empty address stands for objects nobody can name.
+    """
 
     documents: list[Raw] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -82,7 +85,7 @@ def read_documents(file: SourceFile) -> Pages:
     for problem in syntax:
         place = problem.where or Location(file.path)
         pages.problems.append(_plain(file, place, problem.rule, problem.what, problem.fix))
-        pages.unread |= addresses_in(file.text)
+        pages.unread |= {"", *addresses_in(file.text)}
     if not composed and not syntax and not file.text.strip():
         pages.problems.append(_plain(file, Location(file.path), "empty-document", "the file is empty", "remove it"))
         pages.unread.add("")

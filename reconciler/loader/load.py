@@ -105,7 +105,7 @@ class _Loading:
                 self.unread |= pages.unread
             else:
                 self.problems.append(file.problem)
-                self.unread |= addresses_in(file.guess)
+                self.unread |= {"", *addresses_in(file.guess)}
 
     def drop_state_folder(self) -> None:
         """A local state folder inside the project holds no specs, whatever its files are called."""

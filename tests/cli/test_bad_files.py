@@ -30,6 +30,7 @@ def test_broken_yaml_is_3(batchctl: Command, name: str) -> None:
     done = batchctl("apply", "--auto-approve")
     assert done.returncode == 3
     assert says in done.stderr
+    assert "nothing uses" not in done.stderr, "the broken file may use anything"
     assert batchctl.audiences() == {AUDIENCE, CRM}
 
 
@@ -54,7 +55,7 @@ def test_broken_parquet_is_1_and_removes_nobody(batchctl: Command, name: str) ->
     for command in (("plan",), ("apply", "--auto-approve"), ("preview", "loyal-ios")):
         done = batchctl(*command)
         assert done.returncode == 1, done.stdout + done.stderr
-        assert name == "damaged" or str(source) in done.stderr
+        assert source.name in done.stderr
         assert done.stderr.count("error: ") == 1
     assert len(batchctl.members(AUDIENCE)) == 30
 
@@ -62,7 +63,7 @@ def test_broken_parquet_is_1_and_removes_nobody(batchctl: Command, name: str) ->
 @pytest.mark.parametrize(
     ("content", "code", "says"),
     [
-        (b"", 1, "not even a header line"),
+        (b"", 1, "people.csv is empty: 0 bytes"),
         (b"pid,orders,email,ok\n", 4, "a source of catalogue/people is empty"),
         (b"pid,orders\np1,3\n", 3, "has no column email"),
         (b"pid,pid,orders,email,ok\np1,p1,3,e,true\n", 1, "repeated column name"),

@@ -62,6 +62,49 @@ def test_rows_that_are_no_rows_are_rejects_with_their_number(shop: Shop) -> None
     assert turn.staged.counts.source_rows == 6
 
 
+MIXED = ("\r\n", "\n", "\r")
+
+
+@pytest.mark.parametrize("first", MIXED)
+@pytest.mark.parametrize("second", MIXED)
+def test_line_ends_may_be_mixed(shop: Shop, first: str, second: str) -> None:
+    """A file that two programs have written to."""
+    rows = ["pid,tier,n", "1,a,1", '2,"b\nc",x', "3", "4,d,4", "5,e,x"]
+    shop.write("people.csv", "".join(row + (first if at % 2 else second) for at, row in enumerate(rows)).encode())
+    specs = documents(catalogue=people("people.csv", tier="string", n="integer"), attributes=TIER)
+    turn = shop.look(specs)
+    assert turn.of("add") == {"1": {"tier": "a"}, "2": {"tier": "b\nc"}, "4": {"tier": "d"}, "5": {"tier": "e"}}
+    assert turn.reasons == {"malformed CSV row: missing columns": 1}
+    assert [one.row for one in turn.rejected] == [3]
+
+
+def test_line_ends_that_change_far_inside(shop: Shop) -> None:
+    lines = [f"{n},x" for n in range(1, 60_001)]
+    shop.write("people.csv", ("\n".join(["pid,tier", *lines]) + "\r\n60001,x\r\n60002,x\n").encode())
+    turn = shop.look(documents(catalogue=people("people.csv", tier="string")))
+    assert (len(turn.added), turn.reasons) == (60_002, {})
+
+
+def test_line_ends_of_json_lines_may_be_mixed(shop: Shop) -> None:
+    shop.write("people.jsonl", b'{"pid":"1"}\r\n{"pid":"2"}\n{"pid":"3"}\r\n')
+    assert shop.look(documents(catalogue=people("people.jsonl"))).added == {"1", "2", "3"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_blank_lines_count_as_rows(shop: Shop, end: str) -> None:
+    lines = ["pid,n", "1,1", "", "2,x", "3", "", "", '"4\n\n",4', "5,x", "", "6,6,6", "7,x", "", ""]
+    shop.write("people.csv", end.join(lines).encode())
+    turn = shop.look(documents(catalogue=people("people.csv", n="integer"), where="n IS NOT NULL"))
+    assert {(one.row, one.reason) for one in turn.rejected} == {
+        (3, "n: not a value of type integer"),
+        (4, "malformed CSV row: missing columns"),
+        (7, "white space around it"),
+        (8, "n: not a value of type integer"),
+        (10, "malformed CSV row: too many columns"),
+        (11, "n: not a value of type integer"),
+    }
+
+
 @pytest.mark.parametrize("tail", ['7,"open\n8,x\n', '7,"open', '"7\n8,x\n9,x\n'])
 def test_a_quote_that_is_never_closed_swallows_nobody_silently(shop: Shop, tail: str) -> None:
     specs = documents(catalogue=people("people.csv", tier="string"))
@@ -100,13 +143,12 @@ def test_many_malformed_rows_are_numbered_exactly(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"", "people.csv is empty"),
+        (b"", "people.csv is empty: 0 bytes"),
         (b"\xef\xbb\xbf", "people.csv is empty"),
         (b"pid,pid\n1,1\n", "repeated column"),
         (b"pid,PID\n1,1\n", "repeated column"),
         (b"pid,,x\n1,1,1\n", "empty column name"),
         ("pid\n1\n".encode("utf-16"), "UTF-16"),
-        (b"pid,n\r\n1,1\n2,2\r\n3,3\n", "people.csv"),
     ],
 )
 def test_a_csv_that_cannot_be_read_is_one_clear_error(shop: Shop, content: bytes, what: str) -> None:
@@ -152,7 +194,41 @@ def test_a_json_line_that_is_not_utf_8_is_a_reject(shop: Shop) -> None:
     assert turn.reasons["malformed JSON line: invalid encoding"] == 1
 
 
-@pytest.mark.parametrize("content", ["", "\n\n", '{"pid":1,"PID":2}\n'])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("people.csv", b""), ("people.jsonl", b""), ("people.parquet", b""), ("in/*.csv", b"pid\n1\n")],
+)
+def test_a_file_of_0_bytes_is_a_write_that_failed(shop: Shop, name: str, content: bytes) -> None:
+    """Never a source without rows: those have a header, or a footer."""
+    shop.write(name.replace("*", "a"), b"")
+    if "*" in name:
+        shop.write(name.replace("*", "b"), content)
+    with pytest.raises(SourceError, match="is empty: 0 bytes") as raised:
+        shop.look(documents(catalogue=people(name)))
+    assert "never taken for a source without rows" in raised.value.why
+
+
+def test_a_part_of_json_lines_may_have_no_rows(shop: Shop) -> None:
+    shop.write("in/a.jsonl", "")
+    shop.write("in/b.jsonl", '{"pid":1}\n')
+    assert shop.look(documents(catalogue=people("in/*.jsonl"))).added == {"1"}
+
+
+@pytest.mark.parametrize("compression", ["snappy", "zstd", "gzip", "uncompressed"])
+def test_the_damaged_file_of_several_is_named(shop: Shop, compression: str) -> None:
+    for name in "abc":
+        file = shop.root / "in" / f"{name}.parquet"
+        file.parent.mkdir(exist_ok=True)
+        rows = f"SELECT '{name}' || i AS pid, 'tier' || i AS tier FROM range(3000) AS t(i)"
+        duckdb.sql(f"COPY ({rows}) TO '{file}' (FORMAT parquet, COMPRESSION {compression})")
+    whole = (shop.root / "in" / "b.parquet").read_bytes()
+    (shop.root / "in" / "b.parquet").write_bytes(whole[:4] + bytes(byte ^ 0x5A for byte in whole[4:60]) + whole[60:])
+    with pytest.raises(SourceError) as raised:
+        shop.look(documents(catalogue=people("in/*.parquet", tier="string")))
+    assert "b.parquet is damaged" in raised.value.what
+
+
+@pytest.mark.parametrize("content", ["\n\n", '{"pid":1,"PID":2}\n'])
 def test_json_lines_that_cannot_be_read_are_one_clear_error(shop: Shop, content: str) -> None:
     shop.write("people.jsonl", content)
     with pytest.raises(SourceError, match="people.jsonl"):
