@@ -164,7 +164,7 @@ def _stage(
     engine: Engine, course: Course, standing: Standing | None, opened: Mapping[str, Opened], ground: Ground
 ) -> Staged:
     known = standing.known if standing else None
-    blank = standing is None or course.void
+    blank = standing is None or (course.void and not course.remembers)
     told_types = dict(known.baseline.attributes) if known and not blank else {}
     target = course.target if not course.forget else None
     links = tuple(Members(link=link, opened=opened[link.catalogue.name]) for link in target.links) if target else ()
@@ -178,7 +178,7 @@ def _stage(
         attributes={**sent, **told_types},
         path_of=ground.path_of,
     )
-    refusals = known.baseline.refusals if known and not blank else None
+    refusals = known.baseline.refusals if known and not course.void else None
     request = delta.Request(
         links=links,
         told=replace(told, attributes=told_types),
@@ -212,5 +212,6 @@ def _rules(
         unset_on_exit=frozenset(name for name, rule in on_exit.items() if rule == "unset"),
         delete=all(link.action.delete for link in target.links) if target else True,
         everybody=course.everybody,
+        void=course.remembers,
         retry_rejects=ground.retry_rejects,
     )

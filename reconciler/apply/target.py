@@ -99,7 +99,8 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
         local = work.tools.staging / change.file.path
         file = books.take(local, change.target_key, "delta", rows=change.file.rows)
         name = books.log(change.target_key)
-    void = change.void or change.create or any(batch.replace for batch in work.batches)
+    creates = change.create and not change.consent_only
+    void = not change.consent_only and (change.void or creates)
     kept = before.known.baseline if before else template.baseline
     baseline = template.baseline.model_copy(
         update={
@@ -115,7 +116,7 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
         op="write",
         plan=work.tools.digest,
         started=work.tools.clock(),
-        create=change.create,
+        create=creates,
         file=file,
         acks=name,
         batches=work.batches,
@@ -131,11 +132,11 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
             "last_full": before.known.last_full if before else None,
             "last_commit": before.known.last_commit if before else None,
             "known_offset": before.known.known_offset if before else 0,
-            "last_write": _last_write(before.known) if before and not change.create else None,
-            "created": None if change.create else template.created,
+            "last_write": _last_write(before.known) if before and not creates else None,
+            "created": None if creates else template.created,
         }
     )
-    if work.batches or change.create:
+    if work.batches or creates:
         books.put(target)
     return target
 

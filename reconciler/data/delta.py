@@ -44,6 +44,8 @@ def diff(engine: Engine, request: Request, *, digest: Digest = candidates.digest
     told = request.told
     gathered = _gathered(engine, request, digest)
     wanted = _desired(engine, request, gathered, digest)
+    if request.rules.void and not engine.count(f"SELECT count(*) FROM {wanted.table}"):
+        request = replace(request, rules=replace(request.rules, void=False))  # nobody can be sent by a replace
     inputs = Inputs(
         desired=wanted,
         told=gathered.told if gathered else told.told,
@@ -171,7 +173,7 @@ def _counts(
     )
     unchanged = gathered.unchanged if gathered else 0
     part = gathered.told if gathered else request.told.told
-    told_all = unchanged + (engine.count(f"SELECT count(*) FROM {part}") if part else 0)
+    told_all = unchanged + (engine.count(f"SELECT count(*) FROM {part}") if part and not request.rules.void else 0)
     number = {name: n for name, (n, _) in changes.items()}
     read = engine.count(f"SELECT count(*) FROM {gathered.rows}") if gathered else 0
     absent_again = engine.count(

@@ -8,6 +8,9 @@
       yes    yes     no     │ nothing, or add / reset + put if changed   nothing, or add with nulls if changed
       yes    yes     yes    │ add again / reset + put                    add again
 
+Of an audience that starts anew (`void`) every member is sent, and so is who was told and is held or kept: they would
+be lost otherwise. Removals for consent are staged all the same, for the case that the rest is refused.
+
 A *put* follows its *reset* after a barrier because an add cannot drop an attribute key
 (https://doc.batch.com/developer/api/cep/audiences/update describes add and remove only).
 """
@@ -40,6 +43,8 @@ class Rules:
     delete: bool
     """Audiences: people who left are removed."""
     everybody: bool
+    void: bool = False
+    """A *replace*, or an audience created anew: who is not sent is gone, and nobody has to be removed."""
     retry_rejects: bool = False
 
 
@@ -174,12 +179,19 @@ def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
         refused = "coalesce(rf.id IS NOT NULL AND sent.kind IS NOT NULL AND sent.kind <> 'consent', FALSE)"
     return (
         f"SELECT sent.id, sent.kind, sent.k, {_held(rules)} AS held{values}, sent.change, sent.held_back, sent.wish, "
-        f"{refused} AS refused, {'rf.reason' if join else 'NULL::VARCHAR'} AS words, sent.is_t, sent.is_u, "
+        f"{refused} AS refused, {'rf.reason' if join else 'NULL::VARCHAR'} AS words, "
+        f"{'FALSE' if rules.void else 'sent.is_t'} AS is_t, sent.is_u, "
         f"{_cleared(rules)} AS cleared FROM ({sent}) AS sent{join}"
     )
 
 
 def _kind(rules: Rules) -> str:
+    if rules.void:
+        stays = "held_back" if rules.delete else "NOT withheld"
+        return (
+            "CASE WHEN is_d THEN 'add' WHEN withheld AND (is_t OR is_u) THEN 'consent' "
+            f"WHEN is_t AND {stays} THEN 'add' END"
+        )
     again = "TRUE" if rules.everybody else "is_u"
     drop = "FALSE" if rules.profiles else "len(drops) > 0 AND (is_t OR is_u)"
     member = f"CASE WHEN is_t AND NOT changed AND len(drops) = 0 AND NOT {again} THEN NULL WHEN {drop} THEN 'put' ELSE 'add' END"
@@ -198,6 +210,8 @@ def _kind(rules: Rules) -> str:
 def _change(rules: Rules) -> str:
     """What guards count: added, removed, changed; again = only re-asserted."""
     kind = _kind(rules)
+    if rules.void:
+        return f"CASE ({kind}) WHEN 'consent' THEN 'consent' WHEN 'add' THEN CASE WHEN is_d THEN 'added' ELSE 'again' END END"
     return (
         f"CASE ({kind}) WHEN 'consent' THEN 'consent' WHEN 'remove' THEN CASE WHEN is_t THEN 'removed' ELSE 'again' END "
         "WHEN 'add' THEN CASE WHEN NOT is_t THEN 'added' WHEN changed AND NOT held_back THEN 'changed' ELSE 'again' END "
@@ -213,6 +227,8 @@ def _value(name: str) -> str:
 
 def _held(rules: Rules) -> str:
     """Names to null (profiles), or that a reader of an unacknowledged row must still reckon with (audiences)."""
+    if rules.void:
+        return "CAST([] AS VARCHAR[])"
     return (
         "CASE WHEN sent.kind IN ('consent', 'remove') THEN sent.may_hold ELSE sent.drops END"
         if rules.profiles
@@ -221,6 +237,8 @@ def _held(rules: Rules) -> str:
 
 
 def _cleared(rules: Rules) -> str:
+    if rules.void:
+        return "FALSE"
     lost = disjunction(
         f"sent.{ident(f't:{name}')} IS NOT NULL AND sent.{ident(f'a:{name}')} IS NULL" for name in rules.attributes
     )

@@ -40,6 +40,11 @@ class Course:
     warnings: tuple[str, ...] = ()
 
     @property
+    def remembers(self) -> bool:
+        """Void only because it starts anew by our own doing: who was told is ours still."""
+        return self.void and self.op is Op.FULL and (self.replace or self.recreate)
+
+    @property
     def staged(self) -> bool:
         """Whether rows have to be compared for it."""
         return self.op in (Op.CREATE, Op.ADOPT, Op.DELTA, Op.FULL) and (self.refused is None or self.consent)

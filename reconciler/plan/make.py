@@ -137,7 +137,7 @@ def _of_rows(course: Course, staged: Staged, file: DataFile | None) -> dict[str,
         "rate": pace.rate,
         "write_rate": pace.write_rate,
         "burst": pace.burst,
-        "kinds": {kind.value: getattr(rows, kind.value) for kind in RowKind if getattr(rows, kind.value)},
+        "kinds": _kinds(course, rows),
         "counts": staged.counts,
         "oldest": dict(sorted(staged.oldest.items())),
         "rejects": tuple(sorted(staged.rejects, key=lambda reject: (reject.link, reject.reason))),
@@ -153,12 +153,20 @@ def _batches(course: Course, rows: Rows, pace: Pace) -> tuple[Batch, ...]:
         limit=pace.limit,
         replace=course.replace,
         leftovers_last=course.everybody and not course.replace and not course.key.is_profiles,
+        removals=not course.void,
     )
+
+
+def _kinds(course: Course, rows: Rows) -> dict[str, int]:
+    """What of the file is sent; an audience that starts anew needs no removals: they wait for a refusal."""
+    needed = [kind for kind in RowKind if not course.void or kind not in (RowKind.CONSENT, RowKind.REMOVE)]
+    return {kind.value: getattr(rows, kind.value) for kind in needed if getattr(rows, kind.value)}
 
 
 def _without_nobody(course: Course, staged: Staged) -> Course:
     """A full upload of nobody is no full upload: nothing becomes known, trusted or new by it."""
-    if course.op is not Op.FULL or course.create or course.refused or staged.rows:
+    sent = staged.add_rows + staged.put_rows if course.void else staged.rows
+    if course.op is not Op.FULL or course.create or course.refused or sent:
         return course
     return replace(course, op=Op.DELTA, everybody=False, replace=False, void=False, offset=None)
 

@@ -79,10 +79,19 @@ def consent_batches(rows: Rows, limit: int) -> tuple[Batch, ...]:
 
 
 def batches(
-    rows: Rows, *, limit: int, replace: bool = False, leftovers_last: bool = False, consent: bool = True
+    rows: Rows,
+    *,
+    limit: int,
+    replace: bool = False,
+    leftovers_last: bool = False,
+    consent: bool = True,
+    removals: bool = True,
 ) -> tuple[Batch, ...]:
-    """Every row of the file in exactly one batch, in sending order; `consent=False` leaves the consent prefix out."""
-    start = 0 if consent else rows.consent
+    """Every row of the file in exactly one batch, in sending order.
+
+    `consent=False` leaves the consent prefix out, `removals=False` those who leave as well.
+    """
+    start = 0 if consent and removals else rows.consent if removals else rows.first_reset
     if replace and rows.add:
         return _replacing(rows, start, limit)
     sent = _resetting(rows, start, limit) if rows.reset and rows.put else cut(start, rows.total, limit)
@@ -90,10 +99,10 @@ def batches(
 
 
 def _replacing(rows: Rows, start: int, limit: int) -> tuple[Batch, ...]:
-    """Consent first, then replace → barrier → the other members; removals the replace made needless come last."""
+    """Replace → barrier → the other members; what `start` leaves of the removals goes out around them."""
     head = min(rows.first_add + limit, rows.total)
     first = Batch(start=rows.first_add, stop=head, replace=True, barrier=True)
-    rest = [*cut(head, rows.total, limit), *cut(rows.consent, rows.first_add, limit)]
+    rest = [*cut(head, rows.total, limit), *cut(max(start, rows.consent), rows.first_add, limit)]
     return (*cut(start, rows.consent, limit), first, *_behind_barrier(rest))
 
 

@@ -42,7 +42,7 @@ def _extra_requests(change: Change) -> int:
 
 def _summed(change: Change) -> Change:
     sent = sendable(change)
-    rows, planned_rows = rows_in(sent), sum(change.kinds.values())
+    rows, planned_rows = rows_in(sent), change.planned_rows
     extra = 0 if change.refused else _extra_requests(change)
     requests, least = len(sent) + extra, minimum(rows, change.limit) + extra
     kept_back = len(change.consent_batches) if change.consent_refused and not change.refused else 0

@@ -116,7 +116,7 @@ class Change(_Value):
     route: Literal["audience", "custom_data", "profiles_update", "profiles_mass_update"] = "audience"
     limit: int = 10_000
     kinds: dict[str, int] = Field(default_factory=dict)
-    """Rows of the file by kind, in file order: consent, remove, reset, add, put."""
+    """Rows to send by kind, in file order: consent, remove, reset, add, put."""
     counts: Counts = Counts()
     oldest: dict[str, float] = Field(default_factory=dict)
     """Catalogue → age of its data in seconds."""
@@ -161,6 +161,17 @@ class Change(_Value):
     accepted: int = 0
     indexed: int | None = None
     error: str = ""
+
+    @property
+    def consent_rows(self) -> int:
+        """Removals for consent that are planned; of a change that starts anew, which leaves nobody, once refused."""
+        planned = not self.void or self.consent_only or self.consent_refused
+        return sum(batch.stop - batch.start for batch in self.consent_batches) if planned else 0
+
+    @property
+    def planned_rows(self) -> int:
+        """Rows that are sent, or refused."""
+        return sum(rows for kind, rows in self.kinds.items() if kind != "consent") + self.consent_rows
 
     @property
     def target_key(self) -> TargetKey:

@@ -61,7 +61,8 @@ def _checked(
     if blocked is not None:
         return change.model_copy(update={"refused": change.refused or blocked, "consent_only": False})
     refusal = change.refused or source_guard(change, target) or guard(change, limits)
-    return _with_consent(change, refusal, consent_guard(change, limits))
+    starts_anew = change.void and refusal is None
+    return _with_consent(change, refusal, None if starts_anew else consent_guard(change, limits))
 
 
 def _writes(change: Change) -> bool:
@@ -72,11 +73,10 @@ def _with_consent(change: Change, refusal: Refusal | None, consent: Refusal | No
     """Removals for consent are judged on their own; without them the other rows are cut into requests again."""
     if consent is not None and refusal in (None, consent) and _only_consent(change):
         return change.model_copy(update={"refused": consent, "consent_only": False})
-    has_consent = change.kinds.get("consent", 0) > 0
     ours = change.refused is None or change.consent_only
     update: dict[str, object] = {
         "refused": refusal,
-        "consent_only": refusal is not None and consent is None and has_consent and ours,
+        "consent_only": refusal is not None and consent is None and bool(change.consent_batches) and ours,
     }
     if consent is not None:
         update |= {"consent_refused": True, "consent_refusal": consent, "batches": _without_consent(change)}
@@ -89,7 +89,7 @@ def _only_consent(change: Change) -> bool:
 
 
 def _without_consent(change: Change) -> tuple[Batch, ...]:
+    if change.void:
+        return change.batches
     late = change.full and not change.target_key.is_profiles
-    replace = any(batch.replace for batch in change.batches)
-    rows = Rows(**change.kinds)
-    return batches(rows, limit=change.limit, replace=replace, leftovers_last=late and not replace, consent=False)
+    return batches(Rows(**change.kinds), limit=change.limit, leftovers_last=late, consent=False)

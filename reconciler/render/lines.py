@@ -85,11 +85,11 @@ def counts_of(change: Change) -> str:
 
 def _leaving(change: Change) -> int:
     """Removals, those for consent included unless they are refused by themselves."""
-    return change.counts.removed + (0 if change.consent_refused else change.counts.consent)
+    return change.counts.removed + (0 if change.consent_refused else change.consent_rows)
 
 
 def _people(change: Change) -> list[str]:
-    people = counted(sum(change.kinds.values()), "person", "people")
+    people = counted(change.planned_rows, "person", "people")
     return [people, counted(len(change.attributes), "attribute")] if change.attributes else [people]
 
 
@@ -149,7 +149,7 @@ def _below(change: Change) -> list[str]:
     if change.consent_refusal is not None:
         below += [f"refused: {plain(change.consent_refusal.detail)}", *override_lines(change.consent_refusal)]
     if change.refused is not None and change.consent_only:
-        below.append(f"{counted(change.kinds.get('consent', 0), 'removal')} for consent go out all the same")
+        below.append(f"{counted(change.consent_rows, 'removal')} for consent go out all the same")
     if _unusual(change):
         below.append(f"{'full upload' if change.op is Op.FULL else change.op}: {plain(change.reason)}{_rows(change)}")
     if change.settings and change.kinds:
@@ -165,7 +165,7 @@ def _unusual(change: Change) -> bool:
 
 def _rows(change: Change) -> str:
     """How much a full upload of an audience sends; of profiles the line says it."""
-    rows = sum(change.kinds.values())
+    rows = change.planned_rows
     shown = rows and change.op is Op.FULL and not change.target_key.is_profiles
     return f"; {counted(rows, 'row')} to send" if shown else ""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.plan.values import Op
 from tests.data.kit import Shop, Turn, resolution
 from tests.laws.model import Expected, Rules, World, expect
 from tests.laws.worlds import Batch, audiences, profiles, specs, worlds, write
@@ -138,6 +139,24 @@ def test_the_hash_pass_finds_what_the_exact_comparison_finds(rules: Rules, befor
         assert fast.staged.counts == exact.staged.counts
         assert fast.staged.rejects == exact.staged.rejects
         assert fast.rejected == exact.rejected
+
+
+@FEW
+@given(rules=audiences(), before=worlds(), after=worlds())
+def test_starting_anew_ends_where_a_delta_ends(rules: Rules, before: World, after: World) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        book = Nights(root, rules)
+        book.night(before)
+        delta, wanted = book.diff(after)
+        anew = book.shop.look(book.specs, op=Op.FULL, everybody=True, replace=True, void=True)
+        assert anew.of("consent") == delta.of("consent")
+        assert anew.staged.counts.consent == delta.staged.counts.consent
+        assert anew.staged.counts.after == len(wanted.told)
+        if anew.staged.counts.members:
+            assert anew.of("add") == {one: values for one, (_, values) in wanted.told.items()}
+            assert not anew.of("remove", "reset", "put")
+        else:
+            assert anew.removed == delta.removed
 
 
 def _plain(row: dict[str, object]) -> dict[str, object]:
