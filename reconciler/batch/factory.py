@@ -13,6 +13,7 @@ from reconciler.address import Space, account_of
 from reconciler.batch import cep, mep
 from reconciler.batch.client import Client
 from reconciler.batch.clock import Clock, SystemClock
+from reconciler.batch.keys import Keys
 from reconciler.batch.pacing import Bucket, Pacers, ProfileRoute
 from reconciler.batch.transport import REQUEST_TIMEOUT, Attempt, Owner, RetryPolicy, Transport
 from reconciler.errors import ConfigurationError
@@ -21,14 +22,6 @@ from reconciler.state.state import TargetState
 
 API_URL = "https://api.batch.com"
 """https://doc.batch.com/developer/api/cep/audiences/create"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """The two keys of a destination."""
-
-    rest: SecretStr
-    live_or_project: SecretStr
 
 
 @dataclass(frozen=True, slots=True)

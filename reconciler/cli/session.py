@@ -8,20 +8,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.address import account_of
+from reconciler.batch.keys import Keys
 from reconciler.cli.options import Common
 from reconciler.cli.subset import check_variables
 from reconciler.errors import ConfigurationError, Location, Problem, SpecInvalid
 from reconciler.link import Resolution, resolve
 from reconciler.loader import Loaded, check_api_url, load, parse_ref, resolve_key
 from reconciler.spec import Destination, KeyRef, Project
-
-if TYPE_CHECKING:
-    from reconciler.batch.factory import Keys
 
 STATE = ".batchctl"
 
@@ -180,8 +177,6 @@ def _keys(
 
 def keys_of(refs: tuple[KeyRef, KeyRef], root: Path, env_allow: str | None) -> Keys:
     """REST key and account key behind two references."""
-    from reconciler.batch.factory import Keys
-
     rest, account = (resolve_key(ref, environ=os.environ, root=root, env_allow=env_allow) for ref in refs)
     return Keys(rest=rest, live_or_project=account)
 

@@ -36,7 +36,7 @@ class Follower:
 
     def all(self, kind: type[Kind]) -> list[Kind]:
         """Every object of a kind, by address."""
-        return [spec for _, spec in sorted(self.specs.items()) if isinstance(spec, kind)]
+        return [spec for _, spec in sorted((at, one) for at, one in self.specs.items() if isinstance(one, kind))]
 
     def warn_unused(self) -> None:
         """Objects nothing uses; links and the project are used by being there. Unread documents may use anything."""

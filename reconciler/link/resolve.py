@@ -134,7 +134,8 @@ def _targets(links: Sequence[Link]) -> tuple[Target, ...]:
     for link in links:
         by_key[link.target].append(link)
     before = across.serial_order(links)
-    return tuple(_target(key, by_key[key], before.get(key, ())) for key in sorted(by_key))
+    ordered = sorted(by_key, key=lambda key: (key.account, key.space, key.audience))
+    return tuple(_target(key, by_key[key], before.get(key, ())) for key in ordered)
 
 
 def _target(key: TargetKey, links: list[Link], after: tuple[TargetKey, ...]) -> Target:

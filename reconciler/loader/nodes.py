@@ -15,7 +15,8 @@ from reconciler.errors import Location, Problem
 from reconciler.loader.files import SourceFile
 
 MAX_DEPTH = 32
-_RISKY = re.compile(r"(?:[-?:] +){8,}")
+_RISKY = tuple(re.compile(rf"{mark} +(?:[-?:] +){{7}}") for mark in ("-", r"\?", ":"))
+"""Eight marks in a row, by the first of them: a pattern that begins with one character is searched for fast."""
 _MANY = 200
 _WORDS: tuple[tuple[str, str, str], ...] = (
     (
@@ -115,7 +116,7 @@ def compose(file: SourceFile) -> tuple[list[Document], list[Problem]]:
 def _too_deep(text: str) -> Mark | None:
     """Where nesting passes the limit. Only texts that could be deep are looked at, without recursion."""
     marks = sum(text.count(mark) for mark in "[{&!")
-    if marks < _MANY and not _RISKY.search(text):
+    if marks < _MANY and not any(risky.search(text) for risky in _RISKY):
         return None
     parser, depth = _Parser(text), 0
     while parser.check_event():

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 
 from reconciler.errors import Location, Problem
-from reconciler.render.json import Value
 from reconciler.render.style import paint
 from reconciler.render.words import counted, plain
 
@@ -55,7 +54,7 @@ def problems_json(problems: Iterable[Problem]) -> str:
     """The same as a document, ending in a newline."""
     found = ordered(problems)
     errors = sum(problem.severity == "error" for problem in found)
-    value: dict[str, Value] = {
+    value: dict[str, object] = {
         "format": 1,
         "valid": not errors,
         "errors": errors,
@@ -65,9 +64,9 @@ def problems_json(problems: Iterable[Problem]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def _value(problem: Problem) -> Value:
+def _value(problem: Problem) -> dict[str, object]:
     where = problem.where
-    place: Value = {"path": where.path, "line": where.line, "column": where.column} if where else None
+    place = {"path": where.path, "line": where.line, "column": where.column} if where else None
     return {
         "severity": problem.severity,
         "rule": problem.rule,

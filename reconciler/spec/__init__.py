@@ -34,6 +34,7 @@ MODELS: dict[str, type[Document]] = {
 
 
 @cache
+@cache
 def kebab(kind: str) -> str:
     """``SegmentLink`` → ``segment-link``."""
     return "".join(f"-{char.lower()}" if char.isupper() else char for char in kind).lstrip("-")
