@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from reconciler.apply.outcome import judged, untouched
+from reconciler.apply.rejected import with_rejects
 from reconciler.apply.sending import Sent
 from reconciler.apply.settle import settle
 from reconciler.apply.target import carry_out
@@ -100,7 +101,7 @@ def _carried_out(change: Change, tools: Tools, *, awaited: bool) -> Change:
             work.wait_indexed()
     except BatchctlError as stopped:
         error = stopped
-    result = judged(work, error)
+    result = with_rejects(judged(work, error), work)
     word = {Outcome.DONE: "done", Outcome.REFUSED: "refused"}.get(result.outcome, "failed")
     tools.progress(
         Progress(

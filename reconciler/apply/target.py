@@ -212,9 +212,10 @@ def _send(work: Work, target: TargetState, acked: Acked) -> None:
     assert pending.file is not None
     assert pending.acks is not None
     types = target.baseline.attributes
+    work.file = books.store.path_of(pending.file)
     work.sent.tokens += list(acked.tokens)
     work.sent.last_at = acked.at
-    bodies = Bodies(books.store.path_of(pending.file), item_of(change.target_key, types))
+    bodies = Bodies(work.file, item_of(change.target_key, types))
     with books.store.acks(pending.acks) as log:
         sender = Sender(
             change=change,

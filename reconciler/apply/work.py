@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from reconciler.apply.sending import Sent, Vanished
 from reconciler.apply.tools import Progress, Tools
@@ -29,6 +30,8 @@ class Work:
     tools: Tools
     client: Client
     sent: Sent
+    file: Path | None = None
+    """The delta file being sent, on this machine."""
 
     def step(self, name: str) -> None:
         """Tells whoever watches."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported
-from reconciler.errors import BatchctlError, ExitCode, Interrupted, Stale
+from reconciler.errors import BatchctlError, ExitCode, Interrupted
 
 if TYPE_CHECKING:
     from reconciler.cli.progress import Reporter
@@ -119,9 +119,7 @@ class Run:
 
     def fresh(self, store: StateStore, engine: Any) -> Plan | None:
         """Plans and applies; None when the person said no."""
-        from reconciler.cli.opening import seal_of
         from reconciler.cli.pipeline import connected, plan_with
-        from reconciler.cli.runs import keep_rejects
 
         session, cancel, reporter = self.session, self.cancel, self.reporter
         state = store.read()
@@ -131,14 +129,13 @@ class Run:
             self._show(planned.plan)
             if not self._approved(planned.plan):
                 return None
-            keep_rejects(session.state_root, planned.rejects, now=session.now, what="apply", seal=seal_of(session))
-            return self._carry_out(store, state, planned.plan, planned.staging, clients)
+            return self._carry_out(store, state, planned.plan, planned.staging, clients, planned.rejects)
 
     def saved(self, store: StateStore, file: Path) -> Plan:
         """Applies a saved plan after checking that it still fits, guards included."""
+        from reconciler.cli.fitting import check_fits
         from reconciler.cli.opening import seal_of
         from reconciler.cli.pipeline import connected
-        from reconciler.cli.runs import keep_rejects
         from reconciler.planfile import open_plan
         from reconciler.policy import check
 
@@ -146,7 +143,7 @@ class Run:
         with open_plan(file, seal=seal_of(session)) as opened:
             state = store.read()
             plan = opened.plan
-            _check_fits(plan, state, session)
+            check_fits(plan, state, session)
             known = state if state is not None and state.applying != plan.digest else None
             checked = check(
                 plan,
@@ -159,8 +156,7 @@ class Run:
             with connected(
                 session, state, self.wish, cancel=self.cancel, reporter=self.reporter, permit=self.permit
             ) as clients:
-                keep_rejects(session.state_root, opened.rejects, now=session.now, what="apply", seal=seal_of(session))
-                return self._carry_out(store, state, checked, opened.staging, clients)
+                return self._carry_out(store, state, checked, opened.staging, clients, opened.rejects)
 
     def _sleep(self, seconds: float) -> None:
         self.cancel.wait(seconds)
@@ -187,16 +183,31 @@ class Run:
         answer = click.prompt("Apply this plan? Only 'yes' does", default="", show_default=False, err=True)
         return bool(answer.strip() == "yes")
 
+    def _keep(self, rejects: tuple[Path, ...]) -> None:
+        """The rejects of this run, so far as they are known."""
+        from reconciler.cli.opening import seal_of
+        from reconciler.cli.runs import keep_rejects
+
+        session = self.session
+        keep_rejects(session.state_root, rejects, now=session.now, what="apply", seal=seal_of(session))
+
     def _carry_out(
-        self, store: StateStore, state: State | None, plan: Plan, staging: Path, clients: dict[str, Any]
+        self,
+        store: StateStore,
+        state: State | None,
+        plan: Plan,
+        staging: Path,
+        clients: dict[str, Any],
+        rejects: tuple[Path, ...],
     ) -> Plan:
-        from reconciler.apply import Tools, apply
+        from reconciler.apply import REFUSED, Tools, apply
         from reconciler.apply.books import Books
         from reconciler.batch.transport import REQUEST_TIMEOUT
         from reconciler.cli.outputs import has_changes
         from reconciler.loader.hosts import is_loopback
         from reconciler.state.store import new_state
 
+        self._keep(rejects)
         if not has_changes(plan):
             return plan
         environment = self.session.common.env or ""
@@ -224,6 +235,12 @@ class Run:
         )
         self.reporter.expect(plan.changes)
         done = apply(plan, tools)
+        refused = tuple(sorted(staging.glob(REFUSED)))
+        try:
+            if refused:
+                self._keep((*rejects, *refused))
+        except OSError as error:
+            self.late = BatchctlError("rows that Batch refused could not be listed", why=error.strerror or "")
         if not self.cancel.is_set():
             try:
                 books.change(lambda before: before.model_copy(update={"applying": ""}) if _all_done(done) else before)
@@ -238,26 +255,6 @@ def _all_done(plan: Plan) -> bool:
     from reconciler.plan import Outcome
 
     return all(change.outcome in (Outcome.DONE, Outcome.NONE, Outcome.REFUSED) for change in plan.changes)
-
-
-def _check_fits(plan: Plan, state: State | None, session: Session) -> None:
-    """A saved plan fits the state it was made from, or the state its own interrupted apply left."""
-    again = "make a new plan: batchctl plan --out FILE"
-    if plan.project != session.project.name or plan.environment != (session.common.env or ""):
-        raise Stale("the saved plan belongs to another project or environment", fix="check -C and --env")
-    if plan.specs != session.loaded.digest:
-        raise Stale("the specs have changed since the plan was saved", fix=again)
-    if state is not None and state.applying == plan.digest:
-        return
-    if state is None:
-        if plan.lineage:
-            raise Stale("the state the plan was made from is gone", fix=again)
-    elif (plan.lineage, plan.serial) != (state.lineage, state.serial):
-        raise Stale(
-            "the state has changed since the plan was saved",
-            why=f"the plan was made at serial {plan.serial}, the state is at {state.serial}",
-            fix=again,
-        )
 
 
 def _finish(run: Run, done: Plan | None, file: Path | None, *, strict: bool) -> int:

@@ -12,6 +12,7 @@ from typing import IO
 from reconciler.state.seal import HEADER, Seal, is_sealed, refused_without_key, through
 
 KEPT = 20
+FILES = "rejects-*.parquet"
 
 
 def keep_rejects(
@@ -26,9 +27,10 @@ def keep_rejects(
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.chmod(state_root, 0o700)
         os.chmod(folder, 0o700)
+        for before in folder.glob(FILES):  # of another run within the same second
+            before.unlink()
         for number, path in enumerate(files):
-            target = folder / f"rejects-{number}.parquet"
-            target.unlink(missing_ok=True)
+            target = folder / FILES.replace("*", str(number))
             through(path, target, seal_of_rejects(seal))
         for old in sorted((state_root / "runs").iterdir())[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
@@ -41,10 +43,11 @@ def keep_rejects(
 
 def newest_rejects(state_root: Path, *, seal: Seal | None, scratch: Path) -> tuple[Path | None, list[Path]]:
     """The newest run's folder and its reject files; encrypted ones are opened into `scratch`."""
-    runs = sorted((state_root / "runs").glob("*-*")) if (state_root / "runs").is_dir() else []
-    if not runs:
+    runs = (state_root / "runs").glob("*-*") if (state_root / "runs").is_dir() else ()
+    newest = max(runs, key=lambda one: (one.name.partition("-")[0], one.stat().st_mtime_ns), default=None)
+    if newest is None:
         return None, []
-    return runs[-1], [_opened(path, seal, scratch) for path in sorted(runs[-1].glob("rejects-*.parquet"))]
+    return newest, [_opened(path, seal, scratch) for path in sorted(newest.glob(FILES))]
 
 
 def seal_of_rejects(seal: Seal | None) -> Callable[[IO[bytes], IO[bytes]], object]:

@@ -8,6 +8,9 @@ from pathlib import Path
 from reconciler.data.engine import Engine
 from reconciler.data.sql import ident, lit
 
+PREFIX = "refused by Batch: "
+"""Before Batch's own words, in the reason of a reject."""
+
 
 def wish(columns: Sequence[str]) -> str:
     """SQL of the digest of what is wished for a row: its verb and every attribute value, by name.
@@ -32,12 +35,7 @@ def record(
     """
     read = f"read_parquet({lit(str(file))}, file_row_number = true)"
     columns = [name for name, _ in engine.columns(f"SELECT * FROM {read}") if name.startswith("a:")]
-    table = ident(engine.table("words"))
-    engine.run(f"CREATE TEMP TABLE {table} (row BIGINT, reason VARCHAR)")
-    rows = list(refused)
-    for at in range(0, len(rows), 1000):
-        values = ", ".join(f"({row}, {lit(reason)})" for row, reason in rows[at : at + 1000])
-        engine.run(f"INSERT INTO {table} VALUES {values}")
+    table = _words(engine, refused)
     fresh = (
         f"SELECT id, {wish(columns)} AS wish, reason FROM {read} AS f JOIN {table} AS w ON w.row = f.file_row_number"
     )
@@ -45,3 +43,25 @@ def record(
     if before is not None:
         older = f" UNION ALL SELECT id, wish, reason FROM read_parquet({lit(str(before))}) WHERE id NOT IN (SELECT id FROM {read} WHERE {sent})"
     return engine.copy(f"SELECT * FROM ({fresh}{older}) ORDER BY id", to, ordered=True)
+
+
+def listed(engine: Engine, *, file: Path, refused: Iterable[tuple[int, str]], link: str, to: Path) -> int:
+    """Writes the refused rows of a delta file as rejects (link, reason, key, id, row); how many there are."""
+    read = f"read_parquet({lit(str(file))}, file_row_number = true)"
+    why = f"concat({lit(PREFIX)}, reason)"
+    rows = (
+        f"SELECT DISTINCT {lit(link)} AS link, {why} AS reason, CAST(NULL AS VARCHAR) AS key, id, CAST(NULL AS BIGINT) AS row "
+        f"FROM {read} AS f JOIN {_words(engine, refused)} AS w ON w.row = f.file_row_number"
+    )
+    return engine.copy(f"SELECT * FROM ({rows}) ORDER BY reason, id", to, ordered=True)
+
+
+def _words(engine: Engine, refused: Iterable[tuple[int, str]]) -> str:
+    """A table (row, reason)."""
+    table = ident(engine.table("words"))
+    engine.run(f"CREATE TEMP TABLE {table} (row BIGINT, reason VARCHAR)")
+    rows = list(refused)
+    for at in range(0, len(rows), 1000):
+        values = ", ".join(f"({row}, {lit(words)})" for row, words in rows[at : at + 1000])
+        engine.run(f"INSERT INTO {table} VALUES {values}")
+    return table

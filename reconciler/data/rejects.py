@@ -8,6 +8,7 @@ from pathlib import Path
 from reconciler.data.engine import Engine
 from reconciler.data.membership import Members
 from reconciler.data.people import Desired
+from reconciler.data.refusals import PREFIX
 from reconciler.data.sql import ident, lit
 from reconciler.data.staged import RejectCount
 
@@ -65,7 +66,7 @@ def _parts(links: Sequence[Members], wanted: Desired, decided: str) -> list[str]
         if members.opened.rows.malformed:
             parts.append(f"SELECT {address}, why, NULL, NULL, row FROM {members.opened.rows.malformed}")
     first = lit(links[0].link.address)
-    parts.append(f"SELECT {first}, concat('refused by Batch: ', words), NULL, id, NULL FROM {decided} WHERE refused")
+    parts.append(f"SELECT {first}, concat({lit(PREFIX)}, words), NULL, id, NULL FROM {decided} WHERE refused")
     return parts
 
 

@@ -174,6 +174,11 @@ class Change(_Value):
         return sum(rows for kind, rows in self.kinds.items() if kind != "consent") + self.consent_rows
 
     @property
+    def unverified(self) -> int:
+        """Members or people who lose a value: Batch gives no way to see that it forgets it (unknowns U35, U62)."""
+        return self.counts.cleared if self.target_key.is_profiles else self.kinds.get("reset", 0)
+
+    @property
     def target_key(self) -> TargetKey:
         """The key as a value."""
         return TargetKey.parse(self.key)

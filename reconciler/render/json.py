@@ -87,6 +87,7 @@ def _beyond(change: Change) -> dict[str, Value]:
         "consent_only": change.consent_only,
         "members": counts.members,
         "cleared": counts.cleared,
+        "unverified": change.unverified,
         "reasserted": counts.reasserted,
         "refused_before": counts.refused_before,
         "forget": change.forget,

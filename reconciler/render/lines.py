@@ -178,7 +178,7 @@ def _asides(change: Change) -> list[str]:
         counts.shared and f"{counted(counts.shared, 'identifier')} shared by several people",
         _again(change),
         counts.refused_before and f"{counts.refused_before:,} refused by Batch before (--retry-rejects tries again)",
-        counts.cleared and change.target_key.is_profiles and _losing(counts.cleared),
+        unverified(change),
     ]
     found = [aside for aside in asides if aside]
     return ["; ".join(found)] if found else []
@@ -190,8 +190,13 @@ def _again(change: Change) -> str:
     return f"{counted(rows, 'row')} asserted again after an interrupted run" if rows else ""
 
 
-def _losing(people: int) -> str:
-    return "1 person loses a value" if people == 1 else f"{people:,} people lose a value"
+def unverified(change: Change) -> str:
+    """Who loses a value: Batch accepts it, and cannot be asked whether it forgot the value."""
+    one, many = ("person", "people") if change.target_key.is_profiles else ("member", "members")
+    if not change.unverified:
+        return ""
+    losing = f"{counted(change.unverified, one, many)} {'loses' if change.unverified == 1 else 'lose'} a value"
+    return f"{losing} (Batch cannot be asked whether it is gone)"
 
 
 def override_lines(refusal: Refusal | None) -> list[str]:

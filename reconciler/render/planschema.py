@@ -106,6 +106,7 @@ def _beyond() -> Schema:
         "consent_only": _flag("Refused, but removals for consent are sent."),
         "members": _count("Identifiers, or people for profiles, that belong to the target now."),
         "cleared": _count("Profiles: people who lose at least one value."),
+        "unverified": _count("Members or people who lose a value; Batch cannot be asked whether it is gone."),
         "reasserted": _count("Rows sent again after an interrupted run."),
         "refused_before": _count("Wishes that Batch refused in an earlier run and that have not changed."),
         "forget": _flag("Emptied, then given up."),

@@ -10,9 +10,9 @@ from typing import assert_never
 
 from reconciler.errors import ExitCode
 from reconciler.plan import Change, Op, Outcome, Plan, Totals
-from reconciler.render.lines import Line, label_of, laid_out, override_lines, width_of
+from reconciler.render.lines import Line, label_of, laid_out, override_lines, unverified, width_of
 from reconciler.render.style import Tone, paint
-from reconciler.render.text import grouped, header, is_quiet, note_rows, title, verb_of, warnings
+from reconciler.render.text import grouped, header, is_quiet, note_rows, rejects_note, title, verb_of, warnings
 from reconciler.render.words import counted, plain
 
 PAST = {"create": "created", "adopt": "adopted", "update": "updated", "delete": "deleted", "forget": "forgotten"}
@@ -31,7 +31,8 @@ def report(plan: Plan, *, colour: bool = False, columns: int | None = None, seri
         lines.append(paint(title(place), "strong", colour=colour))
         for change in changes:
             lines += laid_out(_line(change), width, what=OUTCOME, colour=colour, columns=columns)
-    notes = [*warnings(plan, colour=colour), *_sums(plan), paint(_summary(plan), "strong", colour=colour)]
+    refused = rejects_note(plan) if any(change.refused_rows for change in plan.changes) else []
+    notes = [*warnings(plan, colour=colour), *refused, *_sums(plan), paint(_summary(plan), "strong", colour=colour)]
     lines += ["", *(row for note in [*notes, *_next(plan)] for row in note_rows(note, columns))]
     return "\n".join(lines) + "\n"
 
@@ -74,6 +75,8 @@ def _below(change: Change) -> list[str]:
             below += [f"refused: {plain(refusal.detail or refusal.rule)}", *override_lines(refusal)]
     if change.rows.planned and change.rows.done != change.rows.planned:
         below.append(f"rows: {_sum(change.rows)}")
+    if change.accepted and (unsure := unverified(change)):
+        below.append(unsure)
     return below
 
 

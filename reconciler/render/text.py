@@ -107,7 +107,7 @@ def _rest(unchanged: int, unmanaged: int, *, more: bool) -> list[str]:
 
 def notes(plan: Plan, *, colour: bool) -> list[str]:
     """Below the blocks: first uses, warnings, rejects, cost and the summary."""
-    lines = [*_first_uses(plan), *warnings(plan, colour=colour), *_rejects(plan)]
+    lines = [*_first_uses(plan), *warnings(plan, colour=colour), *rejects_note(plan)]
     if plan.cost.requests:
         lines.append(cost_line(plan.cost))
     return [*lines, paint(summary(plan), "strong", colour=colour)]
@@ -134,7 +134,8 @@ def _about(change: Change, warning: str) -> str:
     return warning if name in warning else f"{name}: {warning}"
 
 
-def _rejects(plan: Plan) -> list[str]:
+def rejects_note(plan: Plan) -> list[str]:
+    """``rejected 17 rows: 9 not a UUID, …``; nothing without rejects."""
     reasons = Counter[str]()
     for change in plan.changes:
         for reject in change.rejects:

@@ -11,7 +11,7 @@ import pytest
 from tests.apply.people import opened
 from tests.apply.shop import Shop
 from tests.apply.test_rules import CEP, PROFILES, L, outcomes, shop_of
-from tests.apply.test_switches import BEYOND, SOAK
+from tests.apply.test_switches import SOAK
 from tests.batch.kit import Say, Seen, serving
 
 EMAILS, INSTALLS = "l7_emails", "l5_install_ids"
@@ -159,11 +159,3 @@ def test_attributes_batch_does_not_know_are_named_and_the_rest_is_sent(tmp_path:
         assert done.code == 7, done
         assert outcomes(done)[CEP] == "done"
         assert "Traceback" not in done.err
-
-
-def test_every_value_beyond_reach_is_tried() -> None:
-    named = {*STOPPED, "indexing_outcome=stuck", "indexing_outcome=silently_lost", "max_id_length=512"}
-    named |= {"undeclared_attribute=reject", "max_audience_ids=25000"}
-    assert BEYOND - named == {
-        "attributes_after_removal=restored", "custom_data_unknown_user=reject_call", "custom_data_null=ignore"
-    }  # fmt: skip

@@ -1,0 +1,32 @@
+"""Whether a saved plan still fits: the project, the specs and the state it was made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.errors import Stale
+
+if TYPE_CHECKING:
+    from reconciler.cli.session import Session
+    from reconciler.plan import Plan
+    from reconciler.state.state import State
+
+
+def check_fits(plan: Plan, state: State | None, session: Session) -> None:
+    """A saved plan fits the state it was made from, or the state its own interrupted apply left."""
+    again = "make a new plan: batchctl plan --out FILE"
+    if plan.project != session.project.name or plan.environment != (session.common.env or ""):
+        raise Stale("the saved plan belongs to another project or environment", fix="check -C and --env")
+    if plan.specs != session.loaded.digest:
+        raise Stale("the specs have changed since the plan was saved", fix=again)
+    if state is not None and state.applying == plan.digest:
+        return
+    if state is None:
+        if plan.lineage:
+            raise Stale("the state the plan was made from is gone", fix=again)
+    elif (plan.lineage, plan.serial) != (state.lineage, state.serial):
+        raise Stale(
+            "the state has changed since the plan was saved",
+            why=f"the plan was made at serial {plan.serial}, the state is at {state.serial}",
+            fix=again,
+        )
