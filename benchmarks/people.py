@@ -10,13 +10,22 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.kit import number
 
+if TYPE_CHECKING:
+    import duckdb
+
+    from reconciler.address import TargetKey
+    from reconciler.link import Target
+
 ATTRIBUTES = {
-    "tier": ("string", "['none', 'silver', 'gold', 'platinum'][1 + hash({i}) % 4]"),
+    "tier": ("string", "['none', 'silver', 'gold', 'platinum'][(1 + hash({i}) % 4)::BIGINT]"),
     "orders": ("integer", "(hash({i}, 1) % 200)::BIGINT"),
     "score": ("float", "round((hash({i}, 2) % 100000) / 1000, 2)::DOUBLE"),
     "last_order": ("date", "DATE '2024-01-01' + (hash({i}, 3) % 700)::INTEGER"),
@@ -98,8 +107,8 @@ def members(folder: Path, *, rows: int, attributes: int, before: bool = False) -
     start = 0 if before else rows // 100
     values = _values(attributes, changed=not before)
     stop = start + rows
-    _copy(
-        f"SELECT {_id('i')} AS customer_id, i < {stop} AS consent{values} FROM range({start}, {stop + rows // 100}) AS r(i)",
+    copied(
+        f"SELECT {identifier('i')} AS customer_id, i < {stop} AS consent{values} FROM range({start}, {stop + rows // 100}) AS r(i)",
         path,
     )
     return path
@@ -107,44 +116,50 @@ def members(folder: Path, *, rows: int, attributes: int, before: bool = False) -
 
 def state(folder: Path, *, rows: int, attributes: int, layers: int) -> None:
     """Writes a state that was told persons 0 … 100 %: a base file and `layers` small delta files."""
+    each = rows // 1000
+    spans = [(0, rows), *((n * each, (n + 1) * each) for n in range(1, layers + 1))]
+    kinds = {name: kind for name, (kind, _) in list(ATTRIBUTES.items())[:attributes]}
+    keep(folder, {"everybody": [_told(start, stop, attributes) for start, stop in spans]}, attributes=kinds, full=rows)
+
+
+def keep(
+    folder: Path, told: Mapping[str, Sequence[str]], *, attributes: dict[str, str], full: int | None = None
+) -> None:
+    """Writes a state whose audiences were told these SELECTs, oldest first; each counts what its base has, or `full`."""
     from reconciler import __version__
-    from reconciler.address import IdType, Space, TargetKey, account_of
+    from reconciler.address import IdType, account_of
     from reconciler.data.checks import RULES
     from reconciler.plan.identifier import identifier_digest
     from reconciler.state.state import Baseline, TargetState
     from reconciler.state.store import StateStore, new_state, slug_of
 
-    target = target_of(folder)
-    key = TargetKey(account_of(KEYS["BENCH_PROJECT_KEY"]), Space.CEP, "everybody")
     shutil.rmtree(folder / ".batchctl", ignore_errors=True)
     store = StateStore(folder / ".batchctl", project="bench", environment="")
-    each = rows // 1000
-    spans = [(0, rows), *((n * each, (n + 1) * each) for n in range(1, layers + 1))]
-    files = []
-    for n, (start, stop) in enumerate(spans):
-        local = folder / f"layer-{n}.parquet"
-        written = _copy(_told(start, stop, attributes), local)
-        files.append(
-            store.put_file(local, f"targets/{slug_of(key)}/{'delta' if n else 'base'}-{n}.parquet", rows=written)
-        )
-        local.unlink()
     now = datetime.now(UTC)
-    fresh = new_state(project="bench", environment="", tool=f"batchctl {__version__}")
-    store.write(
-        fresh.with_target(
+    state = new_state(project="bench", environment="", tool=f"batchctl {__version__}")
+    for key, target in targets_of(folder).items():
+        assert key.audience is not None
+        files = []
+        for n, query in enumerate(told[key.audience]):
+            local = folder / f"layer-{n}.parquet"
+            written = copied(query, local)
+            name = f"targets/{slug_of(key)}/{'delta' if n else 'base'}-{n}.parquet"
+            files.append(store.put_file(local, name, rows=written))
+            local.unlink()
+        state = state.with_target(
             TargetState(
-                account=key.account, space=key.space, audience=key.audience, destination="shop",
-                api_url=None, api_version="2.11", id_type=IdType.CUSTOM,
+                account=account_of(KEYS["BENCH_PROJECT_KEY"]), space=key.space, audience=key.audience,
+                destination="shop", api_url=None, api_version="2.11", id_type=IdType.CUSTOM,
                 keys={"rest": "${env:BENCH_REST_KEY}", "project": "${env:BENCH_PROJECT_KEY}"},
-                links=("segment-link/everybody-shop",), created=CREATED, committed=True,
+                links=tuple(link.address for link in target.links), created=CREATED, committed=True,
                 last_full=now, last_commit=now,
                 baseline=Baseline(
-                    files=tuple(files), count=rows, rules=RULES, identifier=identifier_digest(target),
-                    attributes={name: kind for name, (kind, _) in list(ATTRIBUTES.items())[:attributes]},
+                    files=tuple(files), count=full or files[0].rows, rules=RULES, identifier=identifier_digest(target),
+                    attributes=attributes,
                 ),
             )
-        )
-    )  # fmt: skip
+        )  # fmt: skip
+    store.write(state)
 
 
 def project(folder: Path, *, rows: int, attributes: int = 0, layers: int = 5) -> Path:
@@ -159,19 +174,18 @@ def project(folder: Path, *, rows: int, attributes: int = 0, layers: int = 5) ->
     return folder
 
 
-def target_of(folder: Path):
-    """The project's only target."""
+def targets_of(folder: Path) -> dict[TargetKey, Target]:
+    """All targets of the project's documents."""
     from reconciler.address import account_of
     from reconciler.link import resolve
     from reconciler.loader import load
 
     specs = load(folder).specs
     accounts = {"shop": account_of(KEYS["BENCH_PROJECT_KEY"])}
-    (target,) = resolve(specs, accounts=accounts, today=datetime.now(UTC).date()).targets
-    return target
+    return {target.key: target for target in resolve(specs, accounts=accounts, today=datetime.now(UTC).date()).targets}
 
 
-def _id(i: str) -> str:
+def identifier(i: str) -> str:
     return f"CAST(CAST(md5('person' || {i}) AS UUID) AS VARCHAR)"
 
 
@@ -183,22 +197,29 @@ def _values(attributes: int, *, changed: bool, prefix: str = "") -> str:
 
 def _told(start: int, stop: int, attributes: int) -> str:
     values = _values(min(attributes, len(ATTRIBUTES)), changed=False, prefix="a:")
-    key = f"CAST(md5({_id('i')}) AS UUID)"
+    key = f"CAST(md5({identifier('i')}) AS UUID)"
     return (
-        f"SELECT {_id('i')} AS id, 'add' AS kind, {key} AS k, CAST([] AS VARCHAR[]) AS held{values} "
+        f"SELECT {identifier('i')} AS id, 'add' AS kind, {key} AS k, CAST([] AS VARCHAR[]) AS held{values} "
         f"FROM range({start}, {stop}) AS r(i)"
     )
 
 
-def _copy(query: str, to: Path) -> int:
-    import duckdb
-
-    with duckdb.connect(config={"memory_limit": "1GB", "threads": 2, "preserve_insertion_order": False}) as connection:
-        found = connection.execute(
-            f"COPY ({query}) TO '{to}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
-        ).fetchone()
+def copied(query: str, to: Path) -> int:
+    """Writes a query as Parquet; its rows."""
+    found = (
+        _writer()
+        .execute(f"COPY ({query}) TO '{to}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)")
+        .fetchone()
+    )
     assert found is not None
     return int(found[0])
+
+
+@cache
+def _writer() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    return duckdb.connect(config={"memory_limit": "1GB", "threads": 2, "preserve_insertion_order": False})
 
 
 def main() -> None:

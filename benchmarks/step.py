@@ -1,6 +1,8 @@
 """The delta step alone, as a process: specs and state are read, Batch is not asked; prints what was staged.
 
-python -m benchmarks.step FOLDER
+    python -m benchmarks.step FOLDER [--nothing | --recognised]
+
+`--nothing` stops before the delta step; `--recognised` is what comes after a commit of the same inputs.
 """
 
 from __future__ import annotations
@@ -9,11 +11,12 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.people import target_of
+from benchmarks.people import targets_of
 
 
 def main() -> None:
     from reconciler.data.engine import Engine
+    from reconciler.data.inputs import Inputs
     from reconciler.errors import Location
     from reconciler.evaluate import Ground, evaluate
     from reconciler.plan.course import Course
@@ -24,16 +27,26 @@ def main() -> None:
     folder = Path(sys.argv[1])
     reader = StateReader(folder / ".batchctl")
     state = reader.read()
-    target = target_of(folder)
-    known = state.target(target.key) if state else None
-    course = Course(key=target.key, op=Op.DELTA, target=target, known=known, void=known is None)
-    standings = {str(target.key): stand(known, Acked())} if known else {}
+    targets = targets_of(folder)
+    courses, standings = [], {}
+    inputs = Inputs(folder, ())
+    for key, target in targets.items():
+        known = state.target(key) if state else None
+        if known and "--recognised" in sys.argv:
+            known = known.model_copy(update={"inputs": inputs.digest(target)})
+        courses.append(Course(key=key, op=Op.DELTA, target=target, known=known, void=known is None))
+        if known:
+            standings[str(key)] = stand(known, Acked())
     ground = Ground(
         root=folder, where=lambda *_: Location("specs.yaml"), progress=lambda _: None,
         path_of=reader.path_of, locate=reader.locate,
     )  # fmt: skip
+    if "--nothing" in sys.argv:
+        return
     with Engine(now=datetime.now(UTC)) as engine:
-        print(evaluate(engine, [course], standings, ground).staged[target.key].counts)
+        staged = evaluate(engine, courses, standings, ground).staged
+    counts = [one.counts for one in staged.values()]
+    print(counts[0] if len(counts) == 1 else sum(one.members for one in counts))
 
 
 if __name__ == "__main__":

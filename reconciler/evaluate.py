@@ -15,13 +15,15 @@ from reconciler.data.catalogue import Found, Opened
 from reconciler.data.checks import RULES
 from reconciler.data.engine import Engine
 from reconciler.data.inputs import Inputs
-from reconciler.data.membership import Members
+from reconciler.data.membership import Members, members_of
 from reconciler.data.segments import check_segments
 from reconciler.data.source import SourceMissing
 from reconciler.data.staged import Counts, Staged
+from reconciler.data.still import Asked, still
 from reconciler.data.told import Excerpt, Where, source_problem, sql_problem
 from reconciler.data.verdict import Rules
 from reconciler.errors import SpecInvalid
+from reconciler.link import Link
 from reconciler.plan.target_state import on_exit_of
 from reconciler.plan.values import Op
 from reconciler.spec import Catalogue
@@ -69,9 +71,11 @@ def evaluate(engine: Engine, courses: Sequence[Course], standings: Mapping[str, 
     engine.lock([*files, *_baseline_files(todo, standings, ground)])
     opened = _opened(engine, found, ground)
     _check_segments(engine, todo, ground)
+    members = members_of((link for course in todo if course.target for link in course.target.links), opened)
+    at_rest = _still(engine, todo, standings, members, ground)
     for number, course in enumerate(todo, 1):
         ground.progress(f"evaluating {course.key.audience or 'profiles'} ({number} of {len(todo)})")
-        one = _stage(engine, course, standings.get(str(course.key)), opened, ground)
+        one = at_rest.get(course.key) or _stage(engine, course, standings.get(str(course.key)), members, ground)
         clean = not (one.rejects or one.counts.held or one.counts.refused_before or one.warnings)
         staged[course.key] = replace(one, inputs=digests.get(course.key) or "" if clean else "")
     sources = {_shown(path, ground.root): value for one in opened.values() for path, value in one.fingerprints.items()}
@@ -160,14 +164,50 @@ def _baseline_files(todo: Sequence[Course], standings: Mapping[str, Standing], g
     return files
 
 
+def _still(
+    engine: Engine,
+    todo: Sequence[Course],
+    standings: Mapping[str, Standing],
+    members: Mapping[str, Members],
+    ground: Ground,
+) -> dict[TargetKey, Staged]:
+    """The targets that one look at many finds as they were told to be; the others are compared one by one."""
+    asked = {}
+    for course in todo:
+        standing = standings.get(str(course.key))
+        link = _only_link(course, standing)
+        if standing is not None and link is not None:
+            asked[course.key] = Asked(
+                members=members[link.address],
+                layers=[(ground.path_of(layer), layer) for layer in standing.layers],
+                told=standing.known.baseline.attributes,
+            )
+    found = still(engine, asked)
+    return {
+        key: delta.unchanged(asked[key].members, number, asked[key].own, asked[key].told)
+        for key, number in found.items()
+    }
+
+
+def _only_link(course: Course, standing: Standing | None) -> Link | None:
+    """The link of a target that is compared on no other footing than who is in it and what was told; else None."""
+    if standing is None or course.target is None or len(course.target.links) != 1:
+        return None
+    if course.forget or course.void or course.everybody or standing.unsure or standing.known.baseline.rules != RULES:
+        return None
+    told = standing.known.baseline.attributes
+    same_types = all(told.get(one.name, one.type) == one.type for one in course.target.attributes)
+    return course.target.links[0] if same_types else None
+
+
 def _stage(
-    engine: Engine, course: Course, standing: Standing | None, opened: Mapping[str, Opened], ground: Ground
+    engine: Engine, course: Course, standing: Standing | None, members: Mapping[str, Members], ground: Ground
 ) -> Staged:
     known = standing.known if standing else None
     blank = standing is None or (course.void and not course.remembers)
     told_types = dict(known.baseline.attributes) if known and not blank else {}
     target = course.target if not course.forget else None
-    links = tuple(Members(link=link, opened=opened[link.catalogue.name]) for link in target.links) if target else ()
+    links = tuple(members[link.address] for link in target.links) if target else ()
     wanted = {a.name: a.type for a in target.attributes} if target else {}
     sent = {name: kind for name, kind in wanted.items() if told_types.get(name, kind) == kind}  # others are refused
     attributes = dict(sorted({**told_types, **sent}.items()))

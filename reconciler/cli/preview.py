@@ -64,7 +64,7 @@ def _link(session: Session, name: str) -> Link:
 def _members(session: Session, engine: Engine, link: Link, reporter: Reporter) -> Members:
     """The link on its opened catalogue; SpecInvalid, at its line, for a source that is missing or SQL that is wrong."""
     from reconciler.data import catalogue
-    from reconciler.data.membership import Members
+    from reconciler.data.membership import members_of
     from reconciler.data.segments import check_segment
     from reconciler.data.source import SourceMissing
     from reconciler.data.told import source_problem, sql_problem
@@ -80,7 +80,7 @@ def _members(session: Session, engine: Engine, link: Link, reporter: Reporter) -
     wrong = check_segment(engine, link.segment, link.catalogue)
     if wrong is not None:
         raise SpecInvalid((sql_problem(link.segment, wrong, where, excerpt),))
-    return Members(link=link, opened=opened)
+    return members_of([link], {link.catalogue.name: opened})[link.address]
 
 
 def _json(link: Link, counted: Preview) -> str:

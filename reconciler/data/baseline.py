@@ -77,7 +77,8 @@ def _layer(
     path_of: Callable[[DataFile], Path],
 ) -> str:
     read = f"read_parquet({lit(str(path_of(layer)))}, file_row_number = true)"
-    have = {name for name, _ in engine.columns(f"SELECT * FROM {read}")}
+    path = str(path_of(layer))
+    have = engine.parquet_columns([path])[path]
     picked = ["id", "kind", "k", "held", "file_row_number"]
     for name in names:
         kind = DUCK_TYPES[attributes[name.removeprefix("a:")]]
@@ -97,7 +98,8 @@ def _uncertain(engine: Engine, layers: Sequence[DataFile], path_of: Callable[[Da
     parts = []
     for layer in layers:
         read = f"read_parquet({lit(str(path_of(layer)))}, file_row_number = true)"
-        names = [name for name, _ in engine.columns(f"SELECT * FROM {read}") if name.startswith("a:")]
+        path = str(path_of(layer))
+        names = sorted(name for name in engine.parquet_columns([path])[path] if name.startswith("a:"))
         own = [f"CASE WHEN {PRESENT} AND {ident(name)} IS NOT NULL THEN {lit(name[2:])} END" for name in names]
         listed = f"list_filter([{', '.join(own)}], lambda x: x IS NOT NULL)" if own else "CAST([] AS VARCHAR[])"
         # What a put leaves out went with its reset, which is a row of its own and APPLIED before the put is sent.

@@ -9,7 +9,7 @@ inside one run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.data.engine import Engine
@@ -114,8 +114,15 @@ def split(
 
 def check(search: Search, present: Mapping[str, str]) -> str:
     """The independent hash of a row: identifier and attributes, every text shifted by one byte."""
-    values = [_shifted(f"a:{name}", present[name]) if name in present else "NULL" for name in search.names]
-    return f"hash({', '.join([_text('id'), *values])})"
+    kinds = {**search.told_attributes, **search.attributes}
+    return contents([(name, kinds[name]) for name in search.names], present)[0]
+
+
+def contents(kinds: Sequence[tuple[str, str]], present: Collection[str]) -> tuple[str, str]:
+    """Two independent hashes of a row, identifier and attributes of these types; what is not `present` is no value."""
+    shifted = [_shifted(f"a:{name}", kind) if name in present else "NULL" for name, kind in kinds]
+    plain = [ident(f"a:{name}") if name in present else "NULL" for name, _ in kinds]
+    return f"hash({', '.join([_text('id'), *shifted])})", f"hash({', '.join(['id', *plain, '1'])})"
 
 
 def _content(search: Search, present: Mapping[str, str]) -> str:

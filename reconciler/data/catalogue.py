@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reconciler.data.engine import Engine
 from reconciler.data.source import Relation, SourceMissing, finish_query, open_source
-from reconciler.data.sql import ident, lit
+from reconciler.data.sql import ident, key_hash, lit
 from reconciler.data.values import typed
 from reconciler.errors import SourceError
 from reconciler.spec import Catalogue, Source
@@ -115,6 +115,14 @@ class Opened:
         )
 
     @cached_property
+    def consent_unread(self) -> int:
+        """Rows whose consent cannot be read."""
+        name = self.spec.consent
+        if name is None or name not in self.rows.flags:
+            return 0
+        return self.engine.count(f"SELECT count(*) FROM {self.rows.view} WHERE {ident(f'!{name}')}")
+
+    @cached_property
     def graph_unreadable(self) -> int:
         """Rows of the identity graph whose person cannot be read. A device without a person is no fault."""
         if self.graph is None or self.spec.identity_graph is None:
@@ -123,11 +131,35 @@ class Opened:
         wrong = f"SELECT count(*) FROM {self.graph.view} WHERE {ident(f'!{key}')}"
         return self.graph.broken(self.engine) + (self.engine.count(wrong) if key in self.graph.flags else 0)
 
+    @cached_property
+    def withheld_keys(self) -> str | None:
+        """SQL of the key hashes of withheld people, those on the suppression list included; read once."""
+        if not self.withholds:
+            return None
+        parts = [f"SELECT {key_hash(f'c.{self.key}')} AS k FROM {self.rows.view} AS c WHERE NOT ({self.eligible('c')})"]
+        if self.suppressed and self.spec.suppress:
+            listed = ident(self.spec.suppress.key)
+            parts.append(f"SELECT {key_hash(listed)} AS k FROM {self.suppressed.view} WHERE {listed} IS NOT NULL")
+        return self._once("withheld", " UNION ALL ".join(parts))
+
+    @cached_property
+    def key_hashes(self) -> str:
+        """SQL of the hashes of all keys that can be read; read once."""
+        return self._once(
+            "keys", f"SELECT {key_hash(self.key)} AS k FROM {self.rows.view} WHERE {self.key} IS NOT NULL"
+        )
+
+    def _once(self, stem: str, query: str) -> str:
+        name = ident(self.engine.table(stem))
+        self.engine.run(f"CREATE TEMP TABLE {name} AS {query}")
+        return f"SELECT k FROM {name}"
+
     @property
     def withholds(self) -> bool:
         """Whether anybody can be withheld at all."""
         return bool(self.spec.consent or self.suppressed)
 
+    @cached_property
     def age(self) -> float | None:
         """Age of the data in seconds at the run's now; None when the catalogue declares no freshness."""
         rule = self.spec.freshness

@@ -6,7 +6,7 @@ of what was sent, and the next layer of the baseline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def diff(engine: Engine, request: Request, *, digest: Digest = candidates.digest
         uncertain=told.uncertain,
         held_keys=_held_keys(request, wanted),
         hold_missing=_hold_missing(request),
-        withheld_keys=_union(m.withheld_keys for m in request.links),
+        withheld_keys=_union(m.opened.withheld_keys for m in request.links),
         refusals=f"read_parquet({lit(str(request.refusals))})" if request.refusals else None,
     )
     decided = verdict.decide(engine, inputs, request.rules)
@@ -60,13 +60,25 @@ def diff(engine: Engine, request: Request, *, digest: Digest = candidates.digest
     counts = _counts(engine, request, gathered, wanted, decided)
     rejects, path = collect(engine, request.links, wanted, decided)
     return replace(
-        staged,
+        _with_sources(staged, request.links, request.rules.sent, told.attributes),
         counts=counts,
         rejects=rejects,
         rejects_file=path,
-        suppressed={m.opened.spec.name: m.opened.suppressed_rows for m in request.links if m.opened.suppressed},
-        oldest={m.opened.spec.name: age for m in request.links if (age := m.opened.age()) is not None},
-        first_uses=tuple(sorted(set(request.rules.sent) - set(told.attributes) - {"$tags"})),
+    )
+
+
+def unchanged(members: Members, number: int, sent: Collection[str], told: Collection[str]) -> Staged:
+    """What comparing finds when the link's `number` of members are exactly those told, and nothing is to be reported."""
+    counts = Counts(members=number, rows_read=number, source_rows=members.opened.source_rows, after=number)
+    return _with_sources(Staged(counts=counts), [members], sent, told)
+
+
+def _with_sources(staged: Staged, links: Sequence[Members], sent: Collection[str], told: Collection[str]) -> Staged:
+    return replace(
+        staged,
+        suppressed={m.opened.spec.name: m.opened.suppressed_rows for m in links if m.opened.suppressed},
+        oldest={m.opened.spec.name: age for m in links if (age := m.opened.age) is not None},
+        first_uses=tuple(sorted(set(sent) - set(told) - {"$tags"})),
     )
 
 
@@ -123,7 +135,7 @@ def _hold_missing(request: Request) -> str | None:
     opened = {id(m.opened): m.opened for m in request.links}.values()
     if not any(o.unreadable for o in opened):
         return None
-    return " UNION ALL ".join(f"SELECT {key_hash(o.key)} FROM {o.rows.view} WHERE {o.key} IS NOT NULL" for o in opened)
+    return " UNION ALL ".join(one.key_hashes for one in opened)
 
 
 def _write(engine: Engine, decided: str, request: Request) -> Staged:

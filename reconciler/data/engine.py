@@ -57,6 +57,7 @@ class Engine:
         self.parquets: list[Path] = []
         """Parquet files of sources: which one is damaged is found out when a query fails."""
         self._serial = 0
+        self._columns: dict[str, frozenset[str]] = {}
         self.run("SET enable_progress_bar = false")  # standard output belongs to the report
         self.run("SET TimeZone = 'UTC'")
         moment = now.strftime("%Y-%m-%d %H:%M:%S")
@@ -107,6 +108,16 @@ class Engine:
     def columns(self, sql: str) -> list[tuple[str, str]]:
         """Name and DuckDB type of every column of a query, without running it."""
         return [(str(row[0]), str(row[1])) for row in self.rows(f"DESCRIBE {sql}")]
+
+    def parquet_columns(self, files: Iterable[str]) -> dict[str, frozenset[str]]:
+        """File → names of its columns, of many Parquet files at once; a file is looked at once per run."""
+        missing = [file for file in dict.fromkeys(files) if file not in self._columns]
+        if missing:
+            found: dict[str, set[str]] = {file: set() for file in missing}
+            for file, name in self.rows(f"SELECT file_name, name FROM parquet_schema({lit_list(missing)})"):
+                found[str(file)].add(str(name))
+            self._columns.update((file, frozenset(names)) for file, names in found.items())
+        return self._columns
 
     def table(self, stem: str) -> str:
         """A name nothing else has in this run."""

@@ -6,6 +6,7 @@ This accepts only. Whatever is not recognised is left to the parser (`sqlguard`)
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 
 _TRAP = re.compile(r"--|/\*|\\")
@@ -21,6 +22,8 @@ _WORDS = frozenset(
     "integer bigint double varchar boolean lower upper trim length coalesce nullif abs round floor ceil least greatest "
     "now today date_trunc date_diff date_part starts_with ends_with contains list_contains len".split()
 )
+_ENDS = frozenset("limit offset order group having union except intersect window qualify using sample".split())
+"""Words that end the condition of a query, unless they are fields."""
 _SELECT = re.compile(r"\s*SELECT\s+(?:DISTINCT\s+)?(\w+)\s+FROM\s+(\w+)\s+WHERE\s", re.IGNORECASE)
 
 
@@ -43,6 +46,17 @@ def plain_shape(sql: str, fields: AbstractSet[str]) -> str | None:
         return None  # a field in the place of a function
     whole = [_WHOLE.sub("1", part) for part in _TEXT.split(sql)]
     return "".join(piece for pair in zip(whole, [*texts, ""], strict=True) for piece in pair)
+
+
+def plain_fields(sql: str, fields: Collection[str]) -> frozenset[str] | None:
+    """The fields that a plain condition names; None when it is not plain, or a word of it could be either."""
+    own = {name.lower(): name for name in fields}
+    if plain_shape(sql, own.keys()) is None:
+        return None
+    words = set(_WORD.findall(_TEXT.sub("'", sql).lower()))
+    if words & own.keys() & (_WORDS | _ENDS):
+        return None
+    return frozenset(own[word] for word in words & own.keys())
 
 
 def plain_query(sql: str, table: str, key: str) -> str | None:

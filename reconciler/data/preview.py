@@ -76,8 +76,8 @@ def preview(engine: Engine, members: Members) -> Preview:
 def _coverage(engine: Engine, members: Members, name: str) -> int:
     """People in the segment whose row, or identity graph, has a value of an identifier field."""
     opened, alias = members.opened, members.engine_table
-    terms = [f"nullif({alias}.{ident(name)}, '') IS NOT NULL"] if name in members.own_fields else []
-    if name in members.graph_fields and opened.graph is not None and opened.spec.identity_graph is not None:
+    terms = [f"nullif({alias}.{ident(name)}, '') IS NOT NULL"] if name in members.mapped.own_fields else []
+    if name in members.mapped.graph_fields and opened.graph is not None and opened.spec.identity_graph is not None:
         key = f"graph.{ident(opened.spec.identity_graph.key)} = {alias}.{opened.key}"
         has = f"nullif(graph.{ident(name)}, '') IS NOT NULL"
         terms.append(f"EXISTS (SELECT 1 FROM {opened.graph.view} AS graph WHERE {key} AND {has})")

@@ -61,7 +61,7 @@ def _parts(links: Sequence[Members], wanted: Desired, decided: str) -> list[str]
         if members.consent_unread:
             why = lit(f"{members.opened.spec.consent}: not a value of type boolean, so no consent")
             parts.append(f"SELECT {address}, {why}, {person}, NULL, row FROM ({members.consent_unread})")
-        if members.graph_fields and members.opened.graph and members.opened.graph_unreadable:
+        if members.mapped.graph_fields and members.opened.graph and members.opened.graph_unreadable:
             parts += [f"SELECT {address}, {why}, NULL, NULL, row FROM {rows}" for why, rows in _graph_faults(members)]
         if members.opened.rows.malformed:
             parts.append(f"SELECT {address}, why, NULL, NULL, row FROM {members.opened.rows.malformed}")

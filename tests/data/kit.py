@@ -6,7 +6,7 @@ Nothing is faked: references are resolved, targets evaluated and deltas folded b
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -168,6 +168,7 @@ class Shop:
         retry_rejects: bool = False,
         exact: bool = False,
         digest: candidates.Digest = candidates.digest,
+        engine_of: Callable[..., Engine] = Engine,
         **fields: Any,
     ) -> dict[TargetKey, Turn]:
         """Evaluates every target; `exact` keeps the fast path out of it, `digest` is its hash."""
@@ -182,7 +183,7 @@ class Shop:
                 standings[str(course.key)] = Standing(
                     known=known, layers=known.baseline.files, unsure=known.uncertain, acked=None
                 )
-        with Engine(now=now, scratch=self.root, threads=1) as engine:
+        with engine_of(now=now, scratch=self.root, threads=1) as engine:
             ground = Ground(
                 root=self.root,
                 where=lambda *_: Location("specs.yaml"),

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.data.catalogue import find, open_catalogue
 from reconciler.data.engine import Engine
-from reconciler.data.membership import Members
+from reconciler.data.membership import members_of
 from reconciler.data.preview import preview
 from reconciler.errors import SourceError
 from reconciler.spec import Spec
@@ -336,7 +336,7 @@ def test_preview_counts_stage_by_stage_and_shows_nobody(shop: Shop) -> None:
     (only,) = resolution(specs("n > 1", catalogue=catalogue)).links
     with Engine(now=NOW, scratch=shop.root) as engine:
         opened = open_catalogue(engine, find(engine, only.catalogue, root=shop.root, roots=()))
-        seen = preview(engine, Members(link=only, opened=opened))
+        seen = preview(engine, members_of([only], {only.catalogue.name: opened})[only.address])
     assert (seen.read, seen.with_consent, seen.not_suppressed, seen.in_segment) == (9, 7, 6, 5)
     assert seen.coverage == (("uid", 4),)
     assert (seen.identifiers, seen.withheld, seen.shared, seen.sendable) == (4, 1, 1, 1)

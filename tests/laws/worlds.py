@@ -62,9 +62,9 @@ def profiles(draw: st.DrawFn) -> Rules:
     return Rules((one, two) if draw(st.booleans()) else (one,), profiles=True, extension=draw(st.booleans()))
 
 
-def specs(rules: Rules) -> list[Spec]:
-    """The documents of the rules."""
-    catalogue = {
+def sources() -> dict[str, Any]:
+    """The catalogue of a world."""
+    return {
         "source": {"path": "people.parquet"},
         "key": "pid",
         "fields": FIELDS,
@@ -72,6 +72,11 @@ def specs(rules: Rules) -> list[Spec]:
         "suppress": {"path": "no.parquet", "key": "pid"},
         "identity_graph": {"source": {"path": "graph.parquet"}, "key": "who", "fields": {"alt": "string"}},
     }
+
+
+def specs(rules: Rules) -> list[Spec]:
+    """The documents of the rules."""
+    catalogue = sources()
     made: list[Spec] = []
     for at, wiring in enumerate(rules.links):
         options: dict[str, Any] = {
