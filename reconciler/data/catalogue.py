@@ -6,20 +6,18 @@ makes the tables. Work is done once per catalogue however many links read it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
+from reconciler.data.declared import GRAPH, ROWS, SUPPRESSED, lacking, sources_of
 from reconciler.data.engine import Engine
 from reconciler.data.source import Relation, SourceMissing, finish_query, open_source
 from reconciler.data.sql import ident, key_hash, lit
 from reconciler.data.values import typed
 from reconciler.errors import SourceError
-from reconciler.spec import Catalogue, Source
-
-ROWS, GRAPH, SUPPRESSED = ("source",), ("identity_graph", "source"), ("suppress",)
+from reconciler.spec import Catalogue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,40 +179,6 @@ def find(engine: Engine, spec: Catalogue, *, root: Path, roots: Sequence[Path]) 
         except SourceMissing as error:
             raise error.below(*at) from None
     return Found(spec=spec, rows=opened[ROWS], graph=opened.get(GRAPH), suppressed=opened.get(SUPPRESSED))
-
-
-def sources_of(spec: Catalogue) -> dict[tuple[str, ...], Source]:
-    """Every source of a catalogue by its path in the document."""
-    found: dict[tuple[str, ...], Source] = {ROWS: spec.source}
-    if spec.identity_graph is not None:
-        found[GRAPH] = spec.identity_graph.source
-    if spec.suppress is not None:
-        found[SUPPRESSED] = spec.suppress
-    return found
-
-
-def columns_wanted(spec: Catalogue, at: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Columns that a source must have, each with the path that names it."""
-    if at == GRAPH and spec.identity_graph is not None:
-        named = {name: ("identity_graph", "fields", name) for name in spec.identity_graph.fields}
-        return {spec.identity_graph.key: ("identity_graph", "key"), **named}
-    if at == SUPPRESSED and spec.suppress is not None:
-        return {spec.suppress.key: ("suppress", "key")}
-    return {name: ("fields", name) for name in spec.fields}
-
-
-def lacking(spec: Catalogue, at: tuple[str, ...], columns: Collection[str]) -> list[SourceMissing]:
-    """Every column that a source must have and has not, at the place that names it."""
-    what = {GRAPH: "the identity graph", SUPPRESSED: "the suppression list"}.get(at, "the source")
-    have, found = list(columns)[:20], []
-    for name, place in columns_wanted(spec, at).items():
-        if name not in columns:
-            close = get_close_matches(name, list(columns), n=1, cutoff=0.75)
-            fix = f"did you mean {close[0]}?" if close else f"correct {'.'.join(place)}, or the source"
-            why = f"it has {', '.join(have)}"
-            error = SourceMissing(f"catalogue {spec.name}: {what} has no column {name}", why=why, fix=fix, at=place)
-            found.append(error)
-    return found
 
 
 def _ready(engine: Engine, spec: Catalogue, at: tuple[str, ...], relation: Relation) -> Relation:

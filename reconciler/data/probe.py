@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.data.catalogue import lacking, sources_of
+from reconciler.data.declared import lacking, sources_of
 from reconciler.data.engine import Engine, SqlInvalid
 from reconciler.data.source import Relation, SourceMissing, find, not_empty, open_source
 from reconciler.data.sql import ident
