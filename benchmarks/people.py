@@ -119,7 +119,7 @@ def state(folder: Path, *, rows: int, attributes: int, layers: int) -> None:
     each = rows // 1000
     spans = [(0, rows), *((n * each, (n + 1) * each) for n in range(1, layers + 1))]
     kinds = {name: kind for name, (kind, _) in list(ATTRIBUTES.items())[:attributes]}
-    keep(folder, {"everybody": [_told(start, stop, attributes) for start, stop in spans]}, attributes=kinds, full=rows)
+    keep(folder, {"everybody": [delta_rows(start, stop, attributes) for start, stop in spans]}, attributes=kinds, full=rows)
 
 
 def keep(
@@ -195,7 +195,7 @@ def _values(attributes: int, *, changed: bool, prefix: str = "") -> str:
     return "".join(f', {sql.format(i=seed)} AS "{prefix}{name}"' for name, (_, sql) in chosen)
 
 
-def _told(start: int, stop: int, attributes: int) -> str:
+def delta_rows(start: int, stop: int, attributes: int) -> str:
     values = _values(min(attributes, len(ATTRIBUTES)), changed=False, prefix="a:")
     key = f"CAST(md5({identifier('i')}) AS UUID)"
     return (

@@ -77,13 +77,21 @@ def profile_item_sql(platform: Platform, attributes: Mapping[str, str], *, nulls
 
 
 def _audience_members(space: Space, attributes: Mapping[str, str]) -> str:
-    """``, …`` arguments of a concat() that add ``attributes`` and ``tags``; NULL arguments are skipped there."""
+    """``, …`` arguments of a concat() that add ``attributes`` and ``tags``; NULL arguments are skipped there.
+
+    One concat() of everything: each || around a text copies it once more, which took half of the time.
+    """
     if space is Space.MEP10 and attributes:
         raise ValueError("MEP 1.0 audiences carry no attributes")
     if TAGS in attributes and space is not Space.MEP11:
         raise ValueError("only MEP 1.1 members carry tags")
-    pairs = [_audience_pair(space, name, logical) for name, logical in attributes.items() if name != TAGS]
-    parts = [f"""',"attributes":{{' || {_joined(pairs)} || '}}'"""] if pairs else []
+    shown = {name: logical for name, logical in attributes.items() if name != TAGS}
+    parts = []
+    if shown:
+        some = " OR ".join(f"{_column(name)} IS NOT NULL" for name in shown)
+        pairs = ", ".join(_audience_pair(space, name, logical) for name, logical in shown.items())
+        parts += [f"""CASE WHEN {some} THEN ',"attributes":{{' END""", f"concat_ws(',', {pairs})"]
+        parts.append(f"CASE WHEN {some} THEN '}}' END")
     if TAGS in attributes:
         parts.append(f"""',"tags":' || to_json({_column(TAGS)})""")
     return "".join(f", {part}" for part in parts)

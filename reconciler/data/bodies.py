@@ -34,7 +34,7 @@ class Bodies:
 
     def take(self, start: int, stop: int, *, item: str | None = None) -> bytes:
         """The JSON array of rows [start, stop)."""
-        texts = [str(text) for (text, *_) in self._rows(start, stop, item or self._item)]
+        texts = [text for (text,) in self._rows(start, stop, item or self._item)]
         if len(texts) != stop - start:
             raise AssertionError(f"the delta file has no rows {start} to {stop}")
         return ("[" + ",".join(texts) + "]").encode()
@@ -46,7 +46,7 @@ class Bodies:
         self._at = None  # one connection, one result at a time
         return [str(kind) for (kind,) in self._execute(query).fetchall()]
 
-    def _rows(self, start: int, stop: int, item: str) -> list[tuple[object, ...]]:
+    def _rows(self, start: int, stop: int, item: str) -> list[tuple[str]]:
         if item != self._item:
             self._at = None
             query = f"SELECT {item} FROM {self._from} WHERE file_row_number >= {start} AND file_row_number < {stop}"
