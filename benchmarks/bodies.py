@@ -87,9 +87,17 @@ def compare(folder: Path, rows: int, attributes: int, times: int) -> None:
     people.copied(people.delta_rows(0, rows, attributes), file)
     found = {}
     for way in WAYS:
-        runs = [measured(module("bodies", "--way", way, file, "--rows", rows, "--attributes", attributes)) for _ in range(times)]
+        runs = [
+            measured(module("bodies", "--way", way, file, "--rows", rows, "--attributes", attributes))
+            for _ in range(times)
+        ]
         loops = [json.loads(run.out) for run in runs]
-        found[way] = (min(one[0] for one in loops), min(one[1] for one in loops), max(run.rss for run in runs), loops[0][2])
+        found[way] = (
+            min(one[0] for one in loops),
+            min(one[1] for one in loops),
+            max(run.rss for run in runs),
+            loops[0][2],
+        )
     print(f"\nbodies of {rows:,} rows, {attributes} attributes\n{machine()}")
     print("| what     |   rows/s |  cpu s | × json | peak MiB | bytes         | target")
     print("|----------|---------:|-------:|-------:|---------:|--------------:|-------")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
+import struct
 from itertools import pairwise
 from pathlib import Path
 
 import duckdb
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.address import Space
+from reconciler.batch.wire import audience_item_sql
 from reconciler.data.bodies import Bodies
+from reconciler.data.values import typed
 
 ROWS = 12
 
@@ -31,6 +38,62 @@ def test_slices_are_exact_whatever_was_read_in_between(
     finally:
         bodies.close()
     assert read.replace(b"][", b",") == ("[" + ",".join(f'"r{row}"' for row in range(ROWS)) + "]").encode()
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
+PEOPLE = st.tuples(
+    TEXTS, st.none() | st.floats(), st.none() | st.floats(width=32), st.none() | st.dates(), st.none() | TEXTS
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(people=st.lists(PEOPLE, min_size=1, max_size=30))
+def test_a_body_is_what_orjson_writes_whatever_the_source_holds(
+    people: list[tuple[str, float | None, float | None, dt.date | None, str | None]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Numbers that are not finite are no values, a FLOAT is the decimal it was written as, dates are formatted, texts escaped."""
+    file = tmp_path_factory.getbasetemp() / "odd.parquet"
+    stored = {
+        "big": ("DOUBLE", "float"),
+        "small": ("FLOAT", "float"),
+        "day": ("DATE", "date"),
+        "word": ("VARCHAR", "string"),
+    }
+    read = ", ".join(f'{typed(name, kind, logical).value} AS "a:{name}"' for name, (kind, logical) in stored.items())
+    with duckdb.connect() as engine:
+        engine.execute("CREATE TABLE people (n INTEGER, id VARCHAR, big DOUBLE, small FLOAT, day DATE, word VARCHAR)")
+        engine.executemany("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?)", [(n, *row) for n, row in enumerate(people)])
+        engine.execute(f"COPY (SELECT id, 'add' AS kind, {read} FROM people ORDER BY n) TO '{file}' (FORMAT parquet)")
+    bodies = Bodies(file, audience_item_sql(Space.CEP, {name: logical for name, (_, logical) in stored.items()}))
+    try:
+        text = bodies.take(0, len(people))
+    finally:
+        bodies.close()
+    assert orjson.loads(text) == [_member(*row) for row in people]
+
+
+def _member(
+    pid: str, big: float | None, small: float | None, day: dt.date | None, word: str | None
+) -> dict[str, object]:
+    values = {
+        "big": big if big is not None and math.isfinite(big) else None,
+        "small": _shortest(small) if small is not None and math.isfinite(small) else None,
+        "date(day)": f"{day.isoformat()}T00:00:00Z" if day else None,
+        "word": word,
+    }
+    attributes = {name: value for name, value in values.items() if value is not None}
+    return {"action": "add", "id": pid} | ({"attributes": attributes} if attributes else {})
+
+
+def _shortest(single: float) -> float:
+    """The number with the fewest digits that is this one in 32 bits."""
+    texts = (f"{single:.{digits}g}" for digits in range(1, 10))
+    return float(next(text for text in texts if _single(float(text)) == single))
+
+
+def _single(number: float) -> float:
+    return float(struct.unpack("f", struct.pack("f", number))[0]) if abs(number) < 3.4028235677973366e38 else math.inf
 
 
 def _delta(file: Path) -> Path:
