@@ -119,7 +119,12 @@ def state(folder: Path, *, rows: int, attributes: int, layers: int) -> None:
     each = rows // 1000
     spans = [(0, rows), *((n * each, (n + 1) * each) for n in range(1, layers + 1))]
     kinds = {name: kind for name, (kind, _) in list(ATTRIBUTES.items())[:attributes]}
-    keep(folder, {"everybody": [delta_rows(start, stop, attributes) for start, stop in spans]}, attributes=kinds, full=rows)
+    keep(
+        folder,
+        {"everybody": [delta_rows(start, stop, attributes) for start, stop in spans]},
+        attributes=kinds,
+        full=rows,
+    )
 
 
 def keep(
