@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,7 +22,10 @@ def application(world: World, break_connection: Break) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        call = await _call(world, Request(scope, receive))
+        try:
+            call = await _call(world, Request(scope, receive))
+        except ClientDisconnect:  # gone before its request had arrived: Batch never saw it
+            return
         if call.path == "/" or call.path.startswith("/_emulator"):
             reply = dashboard.answer(world, call) if call.path == "/" else control.answer(world, call)
             await _response(reply)(scope, receive, send)

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,16 @@ def test_database_survives(tmp_path: Path) -> None:
         httpx.post(f"{url}/2.11/audiences/update", headers=CEP, json=body)
     with running(options) as url:
         assert httpx.get(f"{url}/2.11/audiences/view", params={"name": "a"}, headers=CEP).json()["nb_ids"] == 1
+
+
+def test_a_client_that_dies_in_the_middle_of_its_request_was_never_there(caplog: pytest.LogCaptureFixture) -> None:
+    with running(Options(rate_scale=0)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(b"POST /2.11/audiences/create HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{")
+        assert httpx.get(f"{url}/2.11/audiences/list", headers=CEP).status_code == 200
+        assert len(httpx.get(f"{url}/_emulator/log").json()["requests"]) == 1
+    assert caplog.records == []
 
 
 def test_restricted_accounts() -> None:
