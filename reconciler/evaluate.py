@@ -41,7 +41,8 @@ class Ground:
     excerpt: Excerpt = lambda *_: ""
     progress: Callable[[str], None]
     path_of: Callable[[DataFile], Path]
-    locate: Callable[[str], Path]
+    locate: Callable[[DataFile], Path]
+    """A small file of the state: its digest is checked every time."""
     retry_rejects: bool = False
     digest: Digest = candidates.digest
     """The hash of the fast path; its collisions cost time, never a row."""

@@ -36,7 +36,8 @@ REJECTS = "rejects*.parquet"
 """Files of the staging folder which belong to the plan without being named in it."""
 
 _AGAIN = "plan again: batchctl plan --out FILE"
-_LARGEST_JSON = 256 << 20
+LARGEST_JSON = 256 << 20
+"""Bytes of a plan without its rows."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _CHUNK = 1 << 20
 
@@ -88,7 +89,9 @@ def save(path: Path, plan: Plan, staging: Path, *, seal: Seal | None = None) -> 
 
 
 @contextmanager
-def open_plan(path: Path, *, scratch: Path | None = None, seal: Seal | None = None) -> Iterator[Opened]:
+def open_plan(
+    path: Path, *, scratch: Path | None = None, seal: Seal | None = None, largest: int = LARGEST_JSON
+) -> Iterator[Opened]:
     """The saved plan and a private folder with its files, which is removed when the block ends.
 
     Stale when anything in it is not what was saved or was saved by another version; BatchctlError when it is no saved
@@ -99,7 +102,7 @@ def open_plan(path: Path, *, scratch: Path | None = None, seal: Seal | None = No
     except OSError as error:
         raise BatchctlError("no folder for temporary files", why=error.strerror or str(error)) from error
     try:
-        yield Opened(plan=_unpack(_plain(path, folder, seal), folder), staging=folder)
+        yield Opened(plan=_unpack(_plain(path, folder, seal), folder, largest), staging=folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -127,10 +130,10 @@ def _plain(path: Path, folder: Path, seal: Seal | None) -> Path:
     return to
 
 
-def _unpack(path: Path, folder: Path) -> Plan:
+def _unpack(path: Path, folder: Path, largest: int) -> Plan:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = _members(archive, path.stat().st_size)
+            members = _members(archive, path.stat().st_size, largest)
             contents = _contents(archive, members)
             plan = _plan(archive, members, contents)
             for name in sorted(contents.members.keys() - {PLAN}):
@@ -148,7 +151,7 @@ def _unpack(path: Path, folder: Path) -> Plan:
         raise BatchctlError(f"the saved plan {path} cannot be read", why=error.strerror or str(error)) from error
 
 
-def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, size: int, largest: int) -> dict[str, zipfile.ZipInfo]:
     """Members by name, each of a kind and size that `save` could have written; checked before anything is read."""
     found: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
@@ -158,6 +161,8 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
             raise _changed(f"it has a member {info.filename!r}")
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.file_size != info.compress_size:
             raise _changed(f"{info.filename} is not stored as it is")
+        if info.filename in (PLAN, DIGESTS) and info.file_size > largest:
+            raise _changed(f"{info.filename} is too large")
         found[info.filename] = info
     if sum(info.file_size for info in found.values()) > size:
         raise _changed("its members are larger than the file")
@@ -216,8 +221,6 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, digest: str, folde
 def _json(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str) -> bytes:
     if name not in members:
         raise BatchctlError("this is a zip file, but not a saved plan", why=f"it has no {name}", fix=_AGAIN)
-    if members[name].file_size > _LARGEST_JSON:
-        raise _changed(f"{name} is too large")
     return archive.read(members[name])
 
 

@@ -34,7 +34,8 @@ def verify(reader: StateReader, known: TargetState, *, now: datetime) -> Verifie
     members: int | None = None
     with Engine(now=now, memory="400MB") as engine:
         faults = [fault for file in files for fault in _file_faults(reader, engine, file)]
-        faults += _others(reader, known)
+        faults += _file_faults(reader, engine, known.baseline.refusals) if known.baseline.refusals else []
+        faults += _acks_faults(reader, known)
         if not faults:
             members, wrong = _members(reader, engine, known)
             faults += wrong
@@ -64,7 +65,7 @@ def compact(store: StateStore, state: State, known: TargetState, *, now: datetim
     refusals = told.refusals
     if refusals is not None:
         name = name_of(known.key, "refusals", state, ".parquet")
-        refusals = store.put_file(store.locate(refusals), name, rows=0).path
+        refusals = store.put_file(store.path_of(refusals, verify=True), name, rows=refusals.rows)
     folded = told.model_copy(update={"files": (file,), "refusals": refusals})
     return store.write(state.with_target(known.model_copy(update={"baseline": folded})))
 
@@ -83,13 +84,10 @@ def _file_faults(reader: StateReader, engine: Engine, file: DataFile) -> list[st
     return faults
 
 
-def _others(reader: StateReader, known: TargetState) -> list[str]:
-    """The acknowledgement log, and the file of what Batch refused."""
+def _acks_faults(reader: StateReader, known: TargetState) -> list[str]:
     faults = []
-    pending, refusals = known.pending, known.baseline.refusals
+    pending = known.pending
     try:
-        if refusals is not None:
-            reader.locate(refusals)
         if pending is not None and pending.acks is not None and pending.file is not None:
             lines = [ack for ack in reader.read_acks(pending.acks) if ack.batch != SENDING]
             if any(not 0 <= ack.start <= ack.stop <= pending.file.rows for ack in lines):

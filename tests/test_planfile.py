@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler import planfile
 from reconciler.address import IdType
 from reconciler.errors import BatchctlError, Stale
 from reconciler.plan import Change, Op, Plan
@@ -248,9 +247,8 @@ def test_a_member_that_is_there_twice_is_refused(saved: Path) -> None:
         pass
 
 
-def test_a_plan_too_large_to_be_one_is_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planfile, "_LARGEST_JSON", 100)
-    with pytest.raises(Stale, match="too large"), open_plan(saved):
+def test_a_plan_too_large_to_be_one_is_refused(saved: Path) -> None:
+    with pytest.raises(Stale, match="too large"), open_plan(saved, largest=100):
         pass
 
 

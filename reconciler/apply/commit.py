@@ -74,7 +74,7 @@ def _told(
 
 def _refused(
     tools: Tools, change: Change, target: TargetState, told: tuple[DataFile, ...], refused: tuple[tuple[int, str], ...]
-) -> tuple[int, str | None]:
+) -> tuple[int, DataFile | None]:
     """Members after the commit and the file of refusals; counted anew where not all that was planned was done."""
     before, pending = target.baseline.refusals, target.pending
     in_part = change.consent_only or change.consent_refused
@@ -88,7 +88,7 @@ def _refused(
         sent = layers_of.counted(pending.file)
         rows = refusals.record(
             engine,
-            before=store.locate(before) if before else None,
+            before=store.path_of(before, verify=True) if before else None,
             file=store.path_of(pending.file),
             sent=sent,
             refused=refused,
@@ -96,7 +96,7 @@ def _refused(
         )
         known = layers_of.told(engine, told, (), attributes=target.baseline.attributes, path_of=store.path_of)
         count = engine.count(f"SELECT count(*) FROM {known.told}") if known.told else 0
-        name = tools.books.take(local, change.target_key, "refusals", rows=rows).path if rows else None
+        name = tools.books.take(local, change.target_key, "refusals", rows=rows) if rows else None
     return count if refused or in_part else change.counts.after, name
 
 

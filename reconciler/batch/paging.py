@@ -10,11 +10,13 @@ from reconciler.errors import BatchError
 MOST_PAGES = 10_000
 
 
-def by_offset(fetch: Callable[[int], object | None], *, size: int = limits.PAGE) -> list[object]:
+def by_offset(
+    fetch: Callable[[int], object | None], *, size: int = limits.PAGE, most: int = MOST_PAGES
+) -> list[object]:
     """MEP: `from` is an offset, a page shorter than `size` is the last (https://doc.batch.com/api/custom-audience/1.0/list/)."""
     items: list[object] = []
     seen: set[object] = set()
-    for _ in range(MOST_PAGES):
+    for _ in range(most):
         page = array_of(fetch(len(items)), "custom_audiences")
         names = _names(page)
         if len(page) >= size and names <= seen:
@@ -23,10 +25,12 @@ def by_offset(fetch: Callable[[int], object | None], *, size: int = limits.PAGE)
         seen |= names
         if len(page) < size:
             return items
-    raise _unreadable(f"it has more than {MOST_PAGES} pages")
+    raise _unreadable(f"it has more than {most} pages")
 
 
-def by_cursor(fetch: Callable[[str | None], object | None], *, key: str = "audiences") -> list[object]:
+def by_cursor(
+    fetch: Callable[[str | None], object | None], *, key: str = "audiences", most: int = MOST_PAGES
+) -> list[object]:
     """CEP: `from` is the `next_from` of the page before, until `has_more` is false.
 
     https://doc.batch.com/developer/api/cep/audiences/list; what `next_from` is on the last page is not documented, so
@@ -35,7 +39,7 @@ def by_cursor(fetch: Callable[[str | None], object | None], *, key: str = "audie
     items: list[object] = []
     cursor: str | None = None
     used: set[str] = set()
-    for _ in range(MOST_PAGES):
+    for _ in range(most):
         body = fetch(cursor)
         items += array_of(body, key)
         cursor = _following(body)
@@ -44,7 +48,7 @@ def by_cursor(fetch: Callable[[str | None], object | None], *, key: str = "audie
         if cursor in used:
             raise _unreadable("a cursor comes twice")
         used.add(cursor)
-    raise _unreadable(f"it has more than {MOST_PAGES} pages")
+    raise _unreadable(f"it has more than {most} pages")
 
 
 def array_of(body: object | None, key: str) -> list[object]:

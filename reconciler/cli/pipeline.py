@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from reconciler import __version__
@@ -179,7 +180,7 @@ def _ground(session: Session, reader: StateReader, wish: Wish, reporter: Reporte
         excerpt=session.loaded.excerpt,
         progress=reporter.stage,
         path_of=reader.path_of,
-        locate=reader.locate,
+        locate=partial(reader.path_of, verify=True),
         retry_rejects=wish.retry_rejects,
     )
 

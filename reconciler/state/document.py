@@ -49,7 +49,7 @@ def files_of(state: State) -> set[str]:
     names: set[str] = set()
     for target in state.targets.values():
         names |= {file.path for file in (*target.baseline.files, *target.uncertain)}
-        names |= {target.baseline.refusals} if target.baseline.refusals else set()
+        names |= {target.baseline.refusals.path} if target.baseline.refusals else set()
         if target.pending:
             names |= {target.pending.file.path} if target.pending.file else set()
             names |= {target.pending.acks} if target.pending.acks else set()

@@ -64,13 +64,6 @@ class StateReader:
         """What the acknowledgement log of an intent says, oldest first; nothing when there is none yet."""
         return self._logs.read(checked_name(name))
 
-    def locate(self, name: str) -> Path:
-        """A file of this machine with what the state names as `name`."""
-        there = self.place.fetch(checked_name(name))
-        if there is None:
-            raise self._broken(name, "is missing")
-        return there[0]
-
     def path_of(self, file: DataFile, *, verify: bool = False) -> Path:
         """A baseline or delta file on this machine; StateError unless it is of its size and, where it has just come
         from elsewhere or with `verify`, of its digest."""

@@ -78,7 +78,7 @@ class Baseline(_Value):
     """Version of the row rules the members were checked by; another one means every row is checked again."""
     identifier: str = ""
     """Digest of identifier kind and fields; another one means a full upload."""
-    refusals: str | None = None
+    refusals: DataFile | None = None
     """Parquet (id, wish UUID, reason) of rows Batch refused: sent again only when the wish changes."""
     trusted: bool = True
     """False after adoption or import: membership is unknown until the next full upload."""

@@ -101,7 +101,7 @@ class Shop:
         out, err = io.StringIO(), io.StringIO()
         values = {**KEYS, "BATCHCTL_API_URL": self.url, **environ}
         with environment(values), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = run([arguments[0], "-C", str(self.root), *arguments[1:]])
+            code = run([*arguments, "-C", str(self.root)])
         done = Done(code, out.getvalue(), err.getvalue())
         assert "a fault of batchctl itself" not in done.err, done
         assert not [key for key in KEYS.values() if key in done.out + done.err], done

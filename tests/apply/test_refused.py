@@ -159,3 +159,26 @@ def test_attributes_batch_does_not_know_are_named_and_the_rest_is_sent(tmp_path:
         assert done.code == 7, done
         assert outcomes(done)[CEP] == "done"
         assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("damage", ["edited", "cut"])
+def test_what_was_refused_is_believed_only_as_it_was_written(tmp_path: Path, damage: str) -> None:
+    long = "p" + "9" * 600
+    with shop_of(tmp_path, L["l6"], switches=("max_id_length=512",), count=20) as shop:
+        shop.world.people[long] = replace(shop.world.people["p12"], pid=long, ok=True)
+        assert shop.apply().code == 7
+        (file,) = (shop.root / ".batchctl" / "targets").rglob("refusals-*.parquet")
+        whole = file.read_bytes()
+        middle = len(whole) // 2
+        flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+        file.write_bytes(flipped if damage == "edited" else whole[:-1])
+        shop.world.people["p12"] = replace(shop.world.people["p12"], pts=99)
+        for done in (shop.apply(), shop.command("plan")):
+            assert done.code == 1, done
+            assert f"{file.name} " in done.err, done
+            assert long not in done.err
+        checked = shop.command("state", "verify")
+        assert (checked.code, file.name in checked.out) == (1, True), checked
+        file.write_bytes(whole)
+        assert shop.apply().code == 0
+        assert shop.plan().plan["changes"][0]["refused_before"] == 1

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.batch import paging
 from reconciler.batch.paging import by_cursor, by_offset
 from reconciler.errors import BatchError
 from tests.batch.kit import audience
@@ -54,12 +53,11 @@ def test_an_offset_that_is_ignored_is_an_error() -> None:
         by_offset(lambda _: {"custom_audiences": [audience("a"), audience("b")]}, size=2)
 
 
-def test_a_list_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paging, "MOST_PAGES", 20)
+def test_a_list_without_end_is_an_error() -> None:
     with pytest.raises(BatchError, match="more than 20 pages"):
-        by_cursor(lambda cursor: {"audiences": [], "has_more": True, "next_from": f"{cursor}x"})
+        by_cursor(lambda cursor: {"audiences": [], "has_more": True, "next_from": f"{cursor}x"}, most=20)
     with pytest.raises(BatchError, match="more than 20 pages"):
-        by_offset(lambda offset: {"custom_audiences": [audience(f"a{offset}")]}, size=1)
+        by_offset(lambda offset: {"custom_audiences": [audience(f"a{offset}")]}, size=1, most=20)
 
 
 @pytest.mark.parametrize(

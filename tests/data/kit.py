@@ -189,7 +189,7 @@ class Shop:
                 where=lambda *_: Location("specs.yaml"),
                 progress=self.progress.append,
                 path_of=lambda file: self.root / file.path,
-                locate=lambda path: self.root / path,
+                locate=lambda file: self.root / file.path,
                 retry_rejects=retry_rejects,
                 digest=digest,
             )
@@ -207,7 +207,7 @@ class Shop:
                 where=lambda *_: Location("specs.yaml"),
                 progress=lambda _: None,
                 path_of=lambda file: self.root / file.path,
-                locate=lambda path: self.root / path,
+                locate=lambda file: self.root / file.path,
             )
             return self._kept(evaluate(engine, [course], {str(key): standing}, ground).staged[key])
 
@@ -284,19 +284,19 @@ class Shop:
             update={"baseline": baseline, "uncertain": uncertain, "inputs": turn.staged.inputs}
         )
 
-    def _refused(self, turn: Turn, before: str | None, refused: Mapping[int, str]) -> str | None:
+    def _refused(self, turn: Turn, before: DataFile | None, refused: Mapping[int, str]) -> DataFile | None:
         assert turn.staged.file is not None
         to = self.root / f"refusals-{self.serial}.parquet"
         with Engine(now=NOW, scratch=self.root, threads=1) as engine:
             rows = refusals.record(
                 engine,
-                before=self.root / before if before else None,
+                before=self.root / before.path if before else None,
                 file=turn.staged.file,
                 sent="TRUE",
                 refused=refused.items(),
                 to=to,
             )
-        return to.name if rows else None
+        return DataFile(path=to.name, rows=rows, bytes=1, sha256="") if rows else None
 
     def told(self, specs: Sequence[Spec]) -> dict[str, Attributes]:
         """Identifier → attributes Batch was told, folded here and not by the product: newest row wins."""

@@ -215,7 +215,7 @@ def test_sweep_keeps_what_any_version_in_use_names(store: StateStore, tmp_path: 
     (store.place.folder / "targets/a/.x.parquet.1.tmp").touch()
     (store.place.folder / ".state.json.1.tmp").touch()
     owned = target(files["base"], pending=pending).model_copy(update={"uncertain": (files["uncertain"],)})
-    owned = owned.model_copy(update={"baseline": owned.baseline.model_copy(update={"refusals": "targets/a/refusals"})})
+    owned = owned.model_copy(update={"baseline": owned.baseline.model_copy(update={"refusals": files["refusals"]})})
     now = store.write(state().with_target(owned))
     assert store.sweep(now) == ()  # what this process put may be about to be named
     assert StateStore(store.place.folder).sweep(now) == ("targets/a/orphan",)
