@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 import struct
 import tempfile
@@ -27,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from reconciler.errors import BatchctlError, Stale
 from reconciler.plan.make import digest_of
 from reconciler.plan.values import FORMAT, Plan
+from reconciler.scratch import Scratch
 from reconciler.state import durable
 from reconciler.state.seal import HEADER, Seal, is_sealed, refused_without_key, through
 
@@ -98,13 +98,11 @@ def open_plan(
     plan or cannot be read. Whether it still fits specs, state and sources is for the caller to say.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix="batchctl-plan-", dir=scratch))
+        private = Scratch(scratch)
     except OSError as error:
         raise BatchctlError("no folder for temporary files", why=error.strerror or str(error)) from error
-    try:
+    with private as folder:
         yield Opened(plan=_unpack(_plain(path, folder, seal), folder, largest), staging=folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_encrypted(path: Path) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -226,11 +225,12 @@ def verify(keys: tuple[str, ...], **shared: Any) -> int:
     from reconciler import upkeep
     from reconciler.cli.opening import reading
     from reconciler.render.words import counted, plain
+    from reconciler.scratch import Scratch
 
     session = _session(shared)
     wrong = 0
-    with tempfile.TemporaryDirectory(prefix="batchctl-verify-") as folder:
-        reader = reading(session, cache=Path(folder))
+    with Scratch() as folder:
+        reader = reading(session, cache=folder)
         state = reader.read()
         chosen = [_target(state, key) for key in keys] or (list(state.targets.values()) if state else [])
         for known in chosen:

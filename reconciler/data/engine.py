@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,6 +17,7 @@ import duckdb
 
 from reconciler.data.sql import lit, lit_list
 from reconciler.errors import BatchctlError, SourceError
+from reconciler.scratch import Scratch
 
 _CLOCK = {
     "TIMESTAMP": ("now", "get_current_timestamp", "transaction_timestamp", "current_localtimestamp"),
@@ -42,7 +41,8 @@ class Engine:
 
     def __init__(self, *, now: datetime, memory: str = "400MB", threads: int = 2, scratch: Path | None = None) -> None:
         self.now = now
-        self.folder = Path(tempfile.mkdtemp(prefix="batchctl-", dir=scratch))
+        self._scratch = Scratch(scratch)
+        self.folder = self._scratch.path
         self.connection = duckdb.connect(
             config={
                 "threads": threads,
@@ -74,7 +74,7 @@ class Engine:
     def close(self) -> None:
         """Closes the connection and removes the private folder."""
         self.connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._scratch.remove()
 
     def lock(self, paths: Iterable[Path]) -> None:
         """From here on only `paths` and the run's folder can be read, only the folder written, nothing configured."""

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import io
 import itertools
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from reconciler.scratch import Scratch
 from reconciler.state import durable
 from reconciler.state.place import PREVIOUS, STATE, Found, Place
 from reconciler.state.seal import Lines, Seal, through
@@ -26,7 +25,7 @@ class Sealed:
 
     def __init__(self, place: Place, seal: Seal) -> None:
         self._place, self._seal = place, seal
-        self._folder: Path | None = None
+        self._folder: Scratch | None = None
         self._opened: dict[str, Path] = {}
         self._count = itertools.count()
         self._mutex, self._creating = threading.Lock(), threading.Lock()
@@ -34,7 +33,7 @@ class Sealed:
     def close(self) -> None:
         """Removes everything that was opened."""
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
 
     @property
     def folder(self) -> Path:
@@ -133,8 +132,8 @@ class Sealed:
     def _private(self) -> Path:
         with self._creating:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="batchctl-open-"))
-        return self._folder / str(next(self._count))
+                self._folder = Scratch()
+        return self._folder.path / str(next(self._count))
 
 
 def _meant(name: str) -> str:
