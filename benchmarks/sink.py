@@ -25,8 +25,12 @@ class World:
     """What the server knows."""
 
     names: set[str] = field(default_factory=set)
+    counting: bool = False
+    """Whether rows are counted, which takes the server time."""
     requests: int = 0
     bytes: int = 0
+    adds: int = 0
+    removes: int = 0
     paths: dict[str, int] = field(default_factory=dict)
 
 
@@ -39,13 +43,20 @@ def answer(world: World, method: str, target: str, body: memoryview) -> dict[str
     path, _, query = target.partition("?")
     verb = path.rpartition("/")[2]
     if path == "/stats":
-        return {"requests": world.requests, "bytes": world.bytes, "paths": world.paths}
+        found = {"requests": world.requests, "bytes": world.bytes, "paths": world.paths}
+        return found | {"adds": world.adds, "removes": world.removes}
+    if path in ("/forget", "/recount"):
+        world.paths.clear()
+        world.adds = world.removes = 0
     if path == "/forget":
         world.names.clear()
-        world.paths.clear()
     world.requests += 1
     world.bytes += len(body)
     world.paths[path] = world.paths.get(path, 0) + 1
+    if world.counting and verb in ("update", "replace"):
+        whole = bytes(body)
+        world.removes += (removes := whole.count(b'"action":"remove"'))
+        world.adds += whole.count(b'"id":') - removes
     match method, verb:
         case "GET", "list":
             return {"audiences": [shown(name) for name in sorted(world.names)], "has_more": False}
@@ -98,7 +109,7 @@ def _body(peer: socket.socket, room: bytearray, have: int, length: int) -> memor
 
 
 def main() -> None:
-    world = World(names=set(sys.argv[1:]))
+    world = World(names=set(sys.argv[1:]) - {"--count"}, counting="--count" in sys.argv)
     with socket.create_server(("127.0.0.1", 0)) as server:
         print(server.getsockname()[1], flush=True)
         while True:
@@ -107,9 +118,10 @@ def main() -> None:
 
 
 @contextmanager
-def serving(*names: str) -> Iterator[str]:
+def serving(*names: str, count: bool = False) -> Iterator[str]:
     """A server in its own process that knows these audiences; its URL."""
-    process = subprocess.Popen([PYTHON, "-m", "benchmarks.sink", *names], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    command = [PYTHON, "-m", "benchmarks.sink", *names, *(["--count"] if count else [])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
     try:
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
