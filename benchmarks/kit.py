@@ -6,6 +6,7 @@ else uses the machine, so processor time (user + system) stands beside it; of se
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -14,7 +15,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
 ROOT = Path(__file__).parents[1]
 PYTHON = sys.executable
@@ -49,19 +49,30 @@ def measured(
     )
 
 
+_LAUNCH = """
+import json, os, sys, time
+report, *command = sys.argv[1:]
+begun = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawnp(command[0], command, os.environ), 0)
+wall = time.perf_counter() - begun
+with open(report, "w") as file:
+    json.dump([os.waitstatus_to_exitcode(status), wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss], file)
+"""
+"""A process small enough: the peak memory of a child begins with that of who started it."""
+
+
 def _once(command: Sequence[str | Path], env: Mapping[str, str], codes: Sequence[int]) -> Run:
-    with tempfile.TemporaryFile() as out:
-        begun = perf_counter()
-        process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=subprocess.STDOUT, env=env)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
+    parts = [str(part) for part in command]
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out:
+        report = Path(folder) / "report"
+        launch = [PYTHON, "-I", "-S", "-c", _LAUNCH, str(report), *parts]
+        subprocess.run(launch, stdout=out, stderr=subprocess.STDOUT, env=env, check=True)
+        code, wall, cpu, rss = json.loads(report.read_text())
         out.seek(0)
         text = out.read().decode(errors="replace")
-    if process.returncode not in codes:
-        raise Failed(f"{' '.join(map(str, command))[:300]}\nexited with {process.returncode}:\n{text[-3000:]}")
-    peak = usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-    return Run(wall=wall, cpu=usage.ru_utime + usage.ru_stime, rss=peak, out=text)
+    if code not in codes:
+        raise Failed(f"{' '.join(parts)[:300]}\nexited with {code}:\n{text[-3000:]}")
+    return Run(wall=wall, cpu=cpu, rss=rss / (1 << 20 if sys.platform == "darwin" else 1 << 10), out=text)
 
 
 def batchctl(*arguments: str | Path) -> list[str | Path]:

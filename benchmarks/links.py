@@ -19,6 +19,8 @@ from benchmarks import sink
 from benchmarks.kit import Run, batchctl, measured, module, number, script, table
 from benchmarks.people import KEYS, copied, identifier, keep
 
+PER_FILE = 50
+
 SCAN = """
 import sys, glob, duckdb
 con = duckdb.connect(config={"threads": 2, "memory_limit": "400MB"})
@@ -90,8 +92,11 @@ def spread(links: int, catalogues: int, rows: int) -> Iterator[dict[str, int]]:
         yield {"at": at, "of": at % catalogues, "low": low, "high": low + rows // 10}
 
 
-def project(folder: Path, *, links: int, catalogues: int, rows: int, layers: int) -> Path:
-    """Documents, data, and a state that was told what the data says; made once per folder and size."""
+def project(folder: Path, *, links: int, catalogues: int, rows: int, layers: int, recognised: bool = False) -> Path:
+    """Documents, data, and a state that was told what the data says; made once per folder and size.
+
+    `recognised`: the state is that of a commit of the same documents and files.
+    """
     mark = folder / f"made-{links}-{catalogues}-{rows}-{layers}"
     if mark.exists():
         return folder
@@ -99,7 +104,9 @@ def project(folder: Path, *, links: int, catalogues: int, rows: int, layers: int
     folder.mkdir(parents=True)
     every = list(spread(links, catalogues, rows))
     text = HEAD + "".join(CATALOGUE % {"at": at} for at in range(catalogues)) + "".join(LINK % one for one in every)
-    (folder / "specs.yaml").write_text(text)
+    documents = text.split("---\n")
+    for start in range(0, len(documents), PER_FILE):
+        (folder / f"specs-{start:05}.yaml").write_text("---\n".join(documents[start : start + PER_FILE]))
     for at in range(catalogues):
         values = f"i AS n, ['gold', 'silver', 'none'][(1 + hash(i, {at}) % 3)::BIGINT] AS tier, (hash(i) % 90)::BIGINT AS orders"
         copied(
@@ -107,7 +114,7 @@ def project(folder: Path, *, links: int, catalogues: int, rows: int, layers: int
             folder / f"c{at}.parquet",
         )
     told = {f"a{one['at']}": list(_layers(folder, one, layers)) for one in every}
-    keep(folder, told, attributes={"tier": "string", "orders": "integer"})
+    keep(folder, told, attributes={"tier": "string", "orders": "integer"}, recognised=recognised)
     mark.touch()
     return folder
 

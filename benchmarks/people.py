@@ -128,12 +128,21 @@ def state(folder: Path, *, rows: int, attributes: int, layers: int) -> None:
 
 
 def keep(
-    folder: Path, told: Mapping[str, Sequence[str]], *, attributes: dict[str, str], full: int | None = None
+    folder: Path,
+    told: Mapping[str, Sequence[str]],
+    *,
+    attributes: dict[str, str],
+    full: int | None = None,
+    recognised: bool = False,
 ) -> None:
-    """Writes a state whose audiences were told these SELECTs, oldest first; each counts what its base has, or `full`."""
+    """Writes a state whose audiences were told these SELECTs, oldest first; each counts what its base has, or `full`.
+
+    `recognised`: as after a commit of the same documents and files.
+    """
     from reconciler import __version__
     from reconciler.address import IdType, account_of
     from reconciler.data.checks import RULES
+    from reconciler.data.inputs import Inputs
     from reconciler.plan.identifier import identifier_digest
     from reconciler.state.state import Baseline, TargetState
     from reconciler.state.store import StateStore, new_state, slug_of
@@ -142,6 +151,7 @@ def keep(
     store = StateStore(folder / ".batchctl", project="bench", environment="")
     now = datetime.now(UTC)
     state = new_state(project="bench", environment="", tool=f"batchctl {__version__}")
+    inputs = Inputs(folder, ())
     for key, target in targets_of(folder).items():
         assert key.audience is not None
         files = []
@@ -157,7 +167,7 @@ def keep(
                 destination="shop", api_url=None, api_version="2.11", id_type=IdType.CUSTOM,
                 keys={"rest": "${env:BENCH_REST_KEY}", "project": "${env:BENCH_PROJECT_KEY}"},
                 links=tuple(link.address for link in target.links), created=CREATED, committed=True,
-                last_full=now, last_commit=now,
+                last_full=now, last_commit=now, inputs=inputs.digest(target) if recognised else None,
                 baseline=Baseline(
                     files=tuple(files), count=full or files[0].rows, rules=RULES, identifier=identifier_digest(target),
                     attributes=attributes,

@@ -55,8 +55,8 @@ def answer(world: World, method: str, target: str, body: memoryview) -> dict[str
     world.paths[path] = world.paths.get(path, 0) + 1
     if world.counting and verb in ("update", "replace"):
         whole = bytes(body)
-        world.removes += (removes := whole.count(b'"action":"remove"'))
-        world.adds += whole.count(b'"id":') - removes
+        world.removes += whole.count(b'"remove"')
+        world.adds += whole.count(b'"add"')
     match method, verb:
         case "GET", "list":
             return {"audiences": [shown(name) for name in sorted(world.names)], "has_more": False}

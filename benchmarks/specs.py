@@ -1,10 +1,12 @@
-"""Generates a project of N specs and measures `batchctl validate` on it, best of several runs.
+"""N specs: `batchctl validate`, and a `plan` in which nothing changes, beside octoDNS for as many records.
 
-    python -m benchmarks.specs 500 10000
+    python -m venv /tmp/rivals && /tmp/rivals/bin/pip install -r benchmarks/requirements-rivals.txt
+    python -m benchmarks.specs 500 10000 --python /tmp/rivals/bin/python
 
-Targets (whole process, wall clock): 500 specs under 2 s, 10,000 specs at most 2 s. The bare interpreter and the C
-parser alone are measured beside it, so that the ratio can be compared between machines. `--profile` prints where the
-time goes, `--keep DIR` leaves the project there.
+Targets (whole processes): validate of 10,000 specs at most 2 s; plan at most half of what octoDNS takes for a diff of
+10,000 records. The unit is the C parser alone on the same documents. The plan's links are as they were at their last
+commit, and the server has every audience. octoDNS reads both sides from YAML, in 20 zones, one record in a hundred differs,
+and prints its plan. `--profile` prints where the time of validate goes, `--keep DIR` leaves the projects there.
 """
 
 from __future__ import annotations
@@ -12,16 +14,14 @@ from __future__ import annotations
 import argparse
 import cProfile
 import pstats
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from benchmarks import links
+from benchmarks.kit import Run, batchctl, measured, script, table
 
 CATALOGUES = 20
 PER_FILE = 50
-REPEATS = 3
 
 
 def documents(count: int) -> list[str]:
@@ -83,21 +83,6 @@ def write(folder: Path, count: int) -> Path:
     return folder
 
 
-def _best(what: Callable[[], object]) -> float:
-    found = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        what()
-        found.append(time.perf_counter() - started)
-    return min(found)
-
-
-def _run(*arguments: str) -> None:
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
-
-
 _PARSE = (
     "import sys, yaml, pathlib\n"
     "for path in pathlib.Path(sys.argv[1]).rglob('*.yaml'):\n"
@@ -105,12 +90,72 @@ _PARSE = (
 )
 
 
-def measure(folder: Path, count: int) -> str:
-    """One line of the table."""
-    bare = _best(lambda: _run("-c", "pass"))
-    events = _best(lambda: _run("-c", _PARSE, str(folder)))
-    whole = _best(lambda: _run("-m", "reconciler", "validate", "-C", str(folder)))
-    return f"{count:>7,} specs   validate {whole:6.2f} s   bare parser {events:6.2f} s   interpreter {bare:6.3f} s"
+OCTODNS = """
+import sys
+from octodns.cmds.sync import main
+sys.path.insert(0, sys.argv.pop(1))
+main()
+"""
+
+STANDING = """
+from octodns.provider.yaml import YamlProvider
+
+class Standing(YamlProvider):
+    # what is there already is read, as from a DNS service; the plain provider begins with nothing as a target
+    def populate(self, zone, target=False, lenient=False):
+        return super().populate(zone, target=False, lenient=lenient)
+"""
+
+
+def zones(folder: Path, count: int) -> Path:
+    """octoDNS' two sides: `count` records each in 20 zones; the file to start it with."""
+    each = count // CATALOGUES
+    for side in ("wanted", "standing"):
+        (folder / side).mkdir(parents=True)
+        for zone in range(CATALOGUES):
+            odd = [side == "standing" and n % 100 == 7 for n in range(each)]
+            records = [
+                f"r{n}:\n  ttl: 300\n  type: A\n  value: 10.{zone}.{n // 250}.{n % 250 + odd[n]}\n" for n in range(each)
+            ]
+            (folder / side / f"zone{zone}.example.yaml").write_text("---\n" + "".join(sorted(records)))
+    (folder / "standing.py").write_text(STANDING)
+    listed = "".join(
+        f"  zone{zone}.example.: {{sources: [wanted], targets: [standing]}}\n" for zone in range(CATALOGUES)
+    )
+    sides = "".join(
+        f"  {name}: {{class: {kind}, directory: {folder / name}, enforce_order: false, escaped_semicolons: false}}\n"
+        for name, kind in (("wanted", "octodns.provider.yaml.YamlProvider"), ("standing", "standing.Standing"))
+    )
+    (folder / "config.yaml").write_text(f"manager: {{max_workers: 1}}\nproviders:\n{sides}zones:\n{listed}")
+    return folder / "config.yaml"
+
+
+def octodns(python: Path, folder: Path, count: int, times: int) -> Run:
+    config = zones(folder, count)
+    command = [python, "-c", OCTODNS, folder, "--config-file", config, "--quiet"]
+    run = measured(command, env={"PYTHONPATH": ""}, times=times)
+    if "updates" not in run.out.lower() and "update" not in run.out.lower():
+        raise SystemExit(f"octoDNS saw no change:\n{run.out[-2000:]}")
+    return run
+
+
+def compare(folder: Path, count: int, times: int, python: Path | None) -> None:
+    """One table."""
+    folder = folder / str(count)
+    write(folder / "validate", count)
+    of_links = max(1, (count - 2 - 3 * CATALOGUES) // 2)
+    links.project(folder / "plan", links=of_links, catalogues=CATALOGUES, rows=200, layers=0, recognised=True)
+    events = measured(script(_PARSE, folder / "validate"), times=times)
+    rows = [
+        ("bare interpreter", measured(script("pass"), times=times)),
+        ("C parser alone", events),
+        ("batchctl validate", measured(batchctl("validate", "-C", folder / "validate"), times=times)),
+        ("batchctl plan, nothing changed", links.plan(folder / "plan", of_links, times)),
+    ]
+    if python is not None:
+        rows.append(("octoDNS, a diff of as many records", octodns(python, folder / "octodns", count, times)))
+    targets = {"batchctl validate": "≤ 2 s for 10,000", "batchctl plan, nothing changed": "≤ 0.5 × octoDNS"}
+    table(f"{count:,} specs", rows, unit=events, target=targets)
 
 
 def _profile(folder: Path) -> None:
@@ -127,15 +172,18 @@ def main() -> None:
     """Measures each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("counts", type=int, nargs="*", default=[500, 10_000])
+    parser.add_argument("--python", type=Path, help="interpreter of the environment that has octoDNS")
+    parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--keep", type=Path)
-    arguments = parser.parse_args()
-    for count in arguments.counts:
+    asked = parser.parse_args()
+    for count in asked.counts:
         with tempfile.TemporaryDirectory() as scratch:
-            folder = write((arguments.keep or Path(scratch)) / str(count), count)
-            if arguments.profile:
-                _profile(folder)
-            print(measure(folder, count), flush=True)
+            folder = asked.keep or Path(scratch)
+            if asked.profile:
+                _profile(write(folder / str(count) / "validate", count))
+            else:
+                compare(folder, count, asked.times, asked.python)
 
 
 if __name__ == "__main__":
