@@ -177,20 +177,15 @@ def _counts(
         str(change): (int(str(n)), int(str(cleared)))
         for change, n, cleared in engine.rows(
             f"SELECT change, count(*), count(*) FILTER (WHERE cleared) FROM {decided} "
-            "WHERE kind IS NOT NULL AND NOT refused GROUP BY 1"
+            "WHERE change IS NOT NULL AND NOT refused GROUP BY 1"
         )
     }
     held, refused = engine.row(
         f"SELECT count(*) FILTER (WHERE held_back), count(*) FILTER (WHERE refused) FROM {decided}"
     )
     unchanged = gathered.unchanged if gathered else 0
-    part = gathered.told if gathered else request.told.told
-    told_all = unchanged + (engine.count(f"SELECT count(*) FROM {part}") if part and not request.rules.void else 0)
     number = {name: n for name, (n, _) in changes.items()}
     read = engine.count(f"SELECT count(*) FROM {gathered.rows}") if gathered else 0
-    absent_again = engine.count(
-        f"SELECT count(*) FROM {decided} WHERE kind IN ('add', 'put') AND NOT is_t AND change <> 'added' AND NOT refused"
-    )
     return Counts(
         members=unchanged + engine.count(f"SELECT count(*) FROM {wanted.table}"),
         rows_read=unchanged + read,
@@ -200,10 +195,21 @@ def _counts(
         changed=number.get("changed", 0),
         cleared=sum(cleared for _, cleared in changes.values()) - changes.get("consent", (0, 0))[1],
         consent=number.get("consent", 0),
-        after=told_all + number.get("added", 0) + absent_again - number.get("removed", 0)
-        - engine.count(f"SELECT count(*) FROM {decided} WHERE kind = 'consent' AND is_t"),
+        after=_after(engine, request, gathered, decided),
         held=int(str(held)),
         shared=wanted.shared,
         reasserted=number.get("again", 0),
         refused_before=int(str(refused)),
-    )  # fmt: skip
+    )
+
+
+def _after(engine: Engine, request: Request, gathered: Gathered | None, decided: str) -> int:
+    """Whom Batch holds once everything is accepted: who was told, who joins and who leaves; anew, who is sent."""
+    sent = "kind IN ('add', 'put') AND NOT refused"
+    if request.rules.void:
+        return engine.count(f"SELECT count(*) FROM {decided} WHERE {sent}")
+    part = gathered.told if gathered else request.told.told
+    told = (gathered.unchanged if gathered else 0) + (engine.count(f"SELECT count(*) FROM {part}") if part else 0)
+    joins = engine.count(f"SELECT count(*) FROM {decided} WHERE {sent} AND NOT is_t")
+    leaves = "is_t AND (kind = 'consent' OR change = 'removed' AND NOT refused)"
+    return told + joins - engine.count(f"SELECT count(*) FROM {decided} WHERE {leaves}")

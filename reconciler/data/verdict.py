@@ -44,7 +44,7 @@ class Rules:
     """Audiences: people who left are removed."""
     everybody: bool
     void: bool = False
-    """A *replace*, or an audience created anew: who is not sent is gone, and nobody has to be removed."""
+    """A *replace*, or an audience created anew: who is not sent is gone, and no removal has to be sent."""
     retry_rejects: bool = False
 
 
@@ -180,8 +180,7 @@ def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
     return (
         f"SELECT sent.id, sent.kind, sent.k, {_held(rules)} AS held{values}, sent.change, sent.held_back, sent.wish, "
         f"{refused} AS refused, {'rf.reason' if join else 'NULL::VARCHAR'} AS words, "
-        f"{'FALSE' if rules.void else 'sent.is_t'} AS is_t, sent.is_u, "
-        f"{_cleared(rules)} AS cleared FROM ({sent}) AS sent{join}"
+        f"sent.is_t, sent.is_u, {_cleared(rules)} AS cleared FROM ({sent}) AS sent{join}"
     )
 
 
@@ -208,10 +207,13 @@ def _kind(rules: Rules) -> str:
 
 
 def _change(rules: Rules) -> str:
-    """What guards count: added, removed, changed; again = only re-asserted."""
+    """What guards count: added, removed, changed; again = only re-asserted. Who a *replace* drops is removed, unsent."""
     kind = _kind(rules)
     if rules.void:
-        return f"CASE ({kind}) WHEN 'consent' THEN 'consent' WHEN 'add' THEN CASE WHEN is_d THEN 'added' ELSE 'again' END END"
+        return (
+            f"CASE ({kind}) WHEN 'consent' THEN 'consent' WHEN 'add' THEN CASE WHEN NOT is_t THEN 'added' "
+            "WHEN changed AND NOT held_back THEN 'changed' ELSE 'again' END ELSE CASE WHEN is_t THEN 'removed' END END"
+        )
     return (
         f"CASE ({kind}) WHEN 'consent' THEN 'consent' WHEN 'remove' THEN CASE WHEN is_t THEN 'removed' ELSE 'again' END "
         "WHEN 'add' THEN CASE WHEN NOT is_t THEN 'added' WHEN changed AND NOT held_back THEN 'changed' ELSE 'again' END "

@@ -61,8 +61,7 @@ def _checked(
     if blocked is not None:
         return change.model_copy(update={"refused": change.refused or blocked, "consent_only": False})
     refusal = change.refused or source_guard(change, target) or guard(change, limits)
-    starts_anew = change.void and refusal is None
-    return _with_consent(change, refusal, None if starts_anew else consent_guard(change, limits))
+    return _with_consent(change, refusal, consent_guard(change, limits))
 
 
 def _writes(change: Change) -> bool:
@@ -71,7 +70,7 @@ def _writes(change: Change) -> bool:
 
 def _with_consent(change: Change, refusal: Refusal | None, consent: Refusal | None) -> Change:
     """Removals for consent are judged on their own; without them the other rows are cut into requests again."""
-    if consent is not None and refusal in (None, consent) and _only_consent(change):
+    if consent is not None and refusal in (None, consent) and (change.void or _only_consent(change)):
         return change.model_copy(update={"refused": consent, "consent_only": False})
     ours = change.refused is None or change.consent_only
     update: dict[str, object] = {

@@ -36,10 +36,15 @@ def share(part: int, whole: int) -> float:
 
 
 def removed(change: Change, before: int) -> int:
-    """Who leaves: of profiles people who lose a value; of an audience that starts anew, how much smaller it gets."""
+    """Who leaves: of profiles people who lose a value.
+
+    An audience that starts anew may hold people nobody told us of: what it shrinks by has left it, if that is more.
+    """
+    counts = change.counts
     if change.target_key.is_profiles:
-        return change.counts.cleared
-    return max(0, before - change.counts.members) if change.void else change.counts.removed
+        return counts.cleared
+    stay = max(counts.members, counts.after) + counts.consent
+    return max(counts.removed, before - stay) if change.void else counts.removed
 
 
 def added(change: Change, before: int) -> int:

@@ -83,7 +83,7 @@ def _beyond(change: Change) -> dict[str, Value]:
     """Names beyond the contract: what the text screen says as well."""
     counts = change.counts
     return {
-        "consent": {"removed": change.consent_rows, "refused": _refusal(change.consent_refusal)},
+        "consent": {"removed": counts.consent, "refused": _refusal(change.consent_refusal)},
         "consent_only": change.consent_only,
         "members": counts.members,
         "cleared": counts.cleared,

@@ -85,7 +85,7 @@ def counts_of(change: Change) -> str:
 
 def _leaving(change: Change) -> int:
     """Removals, those for consent included unless they are refused by themselves."""
-    return change.counts.removed + (0 if change.consent_refused else change.consent_rows)
+    return change.counts.removed + (0 if change.consent_refused else change.counts.consent)
 
 
 def _people(change: Change) -> list[str]:

@@ -44,6 +44,12 @@ def leave(shop: Shop, *pids: str) -> None:
         del shop.world.people[pid]
 
 
+def swap(shop: Shop, pid: str) -> None:
+    """Somebody leaves and somebody else, alike in all but the name, joins."""
+    name = f"p{1000 + int(pid[1:])}"
+    shop.world.people[name] = replace(shop.world.people.pop(pid), pid=name)
+
+
 def test_removals_for_consent_go_out_when_a_replace_is_refused(tmp_path: Path) -> None:
     with shop_of(tmp_path, replace(L["l6"], more=STRICT), count=60) as shop:
         shop.turn()
@@ -75,8 +81,7 @@ def test_removals_for_consent_beyond_their_limit_are_refused_by_themselves(tmp_p
         withdraw(shop, *told[:20])
         done = shop.apply()
         (change,) = done.plan["changes"]
-        assert (done.code, change["consent_only"]) == (4, False), done
-        assert change["consent"]["refused"]["rule"] == "max_consent_percent"
+        assert (done.code, rules(done), change["consent_only"]) == (4, {"max_consent_percent"}, False), done
         shop.post("settle")
         assert set(shop.held(CEP)) == {"stranger", *told}
 
@@ -94,6 +99,36 @@ def test_a_replace_that_is_not_refused_sends_no_removal(tmp_path: Path) -> None:
         assert (done.code, change["op"]) == (0, "full"), done
         assert done.plan["totals"]["planned"] == len(told) - 3
         assert [one["route"].rpartition("/")[2] for one in shop.log() if one["method"] != "GET"] == ["replace"]
+        shop.converged()
+
+
+def test_a_replace_that_swaps_people_is_refused_although_the_audience_keeps_its_size(tmp_path: Path) -> None:
+    with shop_of(tmp_path, replace(L["l6"], more=STRICT), count=60) as shop:
+        shop.turn()
+        told = list(shop.held(CEP))
+        stranger(shop)
+        for pid in told[:15]:
+            swap(shop, pid)
+        shop.post("reset-log")
+        done = shop.apply()
+        (change,) = done.plan["changes"]
+        assert (done.code, rules(done), change["op"]) == (4, {"max_remove_percent"}, "full"), done
+        assert (change["added"], change["removed"], change["changed"]) == (15, 15, 0)
+        assert not [one for one in shop.log() if one["method"] != "GET"]
+
+
+def test_the_plan_of_a_replace_counts_who_joins_and_leaves(tmp_path: Path) -> None:
+    with shop_of(tmp_path, replace(L["l6"], more=STRICT), count=60) as shop:
+        shop.turn()
+        told = list(shop.held(CEP))
+        stranger(shop)
+        withdraw(shop, told[0])
+        leave(shop, told[1])
+        swap(shop, told[2])
+        shop.write()
+        assert "full       +1 −3" in (text := shop.command("plan").out), text
+        (change,) = shop.apply().plan["changes"]
+        assert (change["op"], change["added"], change["removed"], change["consent"]["removed"]) == ("full", 1, 2, 1)
         shop.converged()
 
 

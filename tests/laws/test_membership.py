@@ -152,6 +152,8 @@ def test_starting_anew_ends_where_a_delta_ends(rules: Rules, before: World, afte
         assert anew.of("consent") == delta.of("consent")
         assert anew.staged.counts.consent == delta.staged.counts.consent
         assert anew.staged.counts.after == len(wanted.told)
+        moves = [(one.added, one.removed) for one in (anew.staged.counts, delta.staged.counts)]
+        assert moves[0] == moves[1]
         if anew.staged.counts.members:
             assert anew.of("add") == {one: values for one, (_, values) in wanted.told.items()}
             assert not anew.of("remove", "reset", "put")
