@@ -85,6 +85,7 @@ def _late(name: str, seen: Observed | None, deadline: float) -> str:
 
 def _seen(state: State, applied: Mapping[str, int]) -> State:
     """Nothing is in flight any more; a known offset that is gone is forgotten."""
+    found = []
     for key, indexed in applied.items():
         known = state.targets.get(key)
         if known is not None and known.last_write is not None:
@@ -93,5 +94,5 @@ def _seen(state: State, applied: Mapping[str, int]) -> State:
             }
             if indexed == known.baseline.count:
                 update["known_offset"] = 0
-            state = state.with_target(known.model_copy(update=update))
-    return state
+            found.append(known.model_copy(update=update))
+    return state.with_targets(found)

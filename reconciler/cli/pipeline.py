@@ -126,8 +126,7 @@ def plan_with(
 ) -> Planned:
     """Reads Batch, decides, evaluates, compares; nothing is written but staged files in the engine's folder."""
     standings = standings_of(reader, state)
-    for standing in standings.values():
-        state = state.with_target(standing.known) if state else None
+    state = state.with_targets(standing.known for standing in standings.values()) if state else None
     targets = session.resolution.targets
     reporter.stage("reading Batch")
     inventories = refresh(

@@ -28,9 +28,10 @@ def refuse_deletes(
         override=f"max_delete_audiences: {len(free)}",
         detail=f"{len(free)} deletions in one run, limit {limit}",
     )
-    held = {change.key: _protection(change, no_delete=no_delete) for change in wanted}
+    held = {change.key: _protection(change, no_delete=no_delete) or many for change in wanted}
+    refused = {key: why for key, why in held.items() if why is not many or key in over}
     return [
-        change.model_copy(update={"refused": held.get(change.key) or (many if change.key in over else change.refused)})
+        change.model_copy(update={"refused": refused[change.key]}) if change.key in refused else change
         for change in changes
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -151,8 +152,12 @@ class State(_Value):
 
     def with_target(self, target: TargetState) -> State:
         """The state after one target was written; targets stay sorted, the serial is the writer's business."""
-        targets = dict(sorted({**self.targets, str(target.key): target}.items()))
-        return self.model_copy(update={"targets": targets})
+        return self.with_targets((target,))
+
+    def with_targets(self, targets: Iterable[TargetState]) -> State:
+        """The state after several targets were written at once: thousands are not sorted once for each."""
+        merged = self.targets | {str(target.key): target for target in targets}
+        return self.model_copy(update={"targets": dict(sorted(merged.items()))})
 
     def without_target(self, key: TargetKey) -> State:
         """The state after a target was given up."""
