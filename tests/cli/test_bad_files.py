@@ -147,8 +147,8 @@ def test_standard_output_that_is_full(batchctl: Command) -> None:
 
 def test_what_nobody_foresaw_is_one_message(batchctl: Command, tmp_path: Path) -> None:
     """A fault of ours: a library that is broken."""
-    (tmp_path / "sqlglot").mkdir()
-    (tmp_path / "sqlglot" / "__init__.py").write_text("raise ZeroDivisionError('livekeyA1B2C3')")
+    (tmp_path / "httpx").mkdir()
+    (tmp_path / "httpx" / "__init__.py").write_text("raise ZeroDivisionError('livekeyA1B2C3')")
     path = os.pathsep.join([str(tmp_path), *sys.path])
     done = batchctl.process("plan", faulty=True, PYTHONPATH=path)
     assert done.returncode == 1
