@@ -15,8 +15,8 @@ from reconciler.data.transforms import trimmed
 from reconciler.data.values import typed
 from reconciler.link import LinkAttribute
 
-RULES = "1"
-"""Version of everything below: baselines checked by another version are checked row by row again."""
+RULES = "2"
+"""Version of everything below and of who is withheld: baselines checked by another version are checked row by row again."""
 
 _UUID = "'[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'"
 _EMAIL = r"'[^\s@,;<>()\[\]\\\x00-\x1f\x7f\"]+@[^\s@,;<>()\[\]\\\x00-\x1f\x7f\"]+\.[^\s@,;<>()\[\]\\\x00-\x1f\x7f\".]+'"
@@ -34,6 +34,11 @@ def identifier(text: str, id_type: IdType) -> str:
     return f"nullif({value}, '')"
 
 
+def is_uuid(text: str) -> str:
+    """SQL condition: written as a UUID, in whatever case."""
+    return f"regexp_full_match({text}, {_UUID})"
+
+
 def identifier_reason(column: str, id_type: IdType, *, profiles: bool) -> str:
     """SQL text: why the identifier is refused, NULL when it is fine."""
     longest = {IdType.EMAIL: 128}.get(id_type, 512 if profiles else 1024)
@@ -46,7 +51,7 @@ def identifier_reason(column: str, id_type: IdType, *, profiles: bool) -> str:
         case IdType.ADVERTISING:
             zero = f"regexp_full_match({column}, '[0-]+')"
             rules = [
-                (f"NOT regexp_full_match({column}, {_UUID})", "not a UUID"),
+                (f"NOT {is_uuid(column)}", "not a UUID"),
                 (zero, "all-zero advertising ID"),
             ]
         case IdType.EMAIL:

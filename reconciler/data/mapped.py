@@ -164,7 +164,26 @@ class Mapped:
                 keys += f" UNION ALL SELECT {ident(self.opened.spec.suppress.key)} FROM {self.opened.suppressed.view}"
             found = f"{self.opened.graph.view} AS graph WHERE graph.{ident(graph.key)} IN ({keys})"
             parts.append(f"SELECT graph.{ident(graph.key)} AS key, {ids} AS id FROM {found}")
-        return f"(SELECT * FROM ({' UNION ALL '.join(parts)}) WHERE id IS NOT NULL)"
+        return self._spelled(f"(SELECT * FROM ({' UNION ALL '.join(parts)}) WHERE id IS NOT NULL)")
+
+    def _spelled(self, withheld: str) -> str:
+        """The relation in every spelling of its UUIDs that anybody has: lower case, upper case, and mixtures on the rows.
+
+        Devices show one advertising or install ID in either case: who withholds it in one withholds it in all.
+        """
+        if self.link.id_type not in (IdType.ADVERTISING, IdType.INSTALL):
+            return withheld
+        uuid = checks.is_uuid("id")
+        spelled = f"SELECT key, unnest(CASE WHEN {uuid} THEN [id, lower(id), upper(id)] ELSE [id] END) AS id FROM w"
+        places = [(self.opened.rows, self.own_fields)]
+        places += [(self.opened.graph, self.graph_fields)] if self.opened.graph else []
+        for sheet, fields in places:
+            if not fields:
+                continue
+            ids = _ids([ident(name) for name in fields], self.link.id_type)
+            mixed = f"id <> lower(id) AND id <> upper(id) AND {uuid} AND lower(id) IN (SELECT lower(id) FROM w)"
+            spelled += f" UNION ALL SELECT NULL, id FROM (SELECT {ids} AS id FROM {sheet.view}) WHERE {mixed}"
+        return f"(WITH w AS MATERIALIZED {withheld} {spelled})"
 
 
 def _ids(columns: list[str], id_type: IdType) -> str:

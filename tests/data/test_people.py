@@ -63,6 +63,46 @@ def test_an_identifier_of_somebody_without_consent_is_withheld_from_those_who_sh
     assert turn.added == set()
 
 
+SPELLED = (
+    "ABCDEF01-2345-4789-ABCD-EF0123456789",
+    "abcdef01-2345-4789-abcd-ef0123456789",
+    "AbCdEf01-2345-4789-aBCD-Ef0123456789",
+)
+DEVICES = {"send_advertising_ids": {"advertising_id": "uid"}, "send_install_ids": {"install_id": "uid"}}
+
+
+@pytest.mark.parametrize("action", DEVICES)
+@pytest.mark.parametrize("barred", SPELLED)
+@pytest.mark.parametrize("given", SPELLED)
+def test_a_device_withheld_in_one_spelling_is_withheld_in_all(shop: Shop, action: str, barred: str, given: str) -> None:
+    """Devices show one UUID in either case; who took consent back must not stay under the other one."""
+    made = specs(platform="mep", action=action, identifier=DEVICES[action], attributes={})
+    write(shop, f"1,{given},true,,", f"2,{U1},true,,")
+    shop.apply(made)
+    write(shop, f"1,{given},true,,", f"2,{U1},true,,", f"3,{barred},false,,")
+    turn = shop.look(made)
+    assert set(turn.of("consent")) == {given}
+    shop.apply(made)
+    assert shop.told(made).keys() == {U1}
+
+
+def test_custom_ids_are_different_people_when_their_case_differs(shop: Shop) -> None:
+    write(shop, f"1,{SPELLED[0]},true,,", f"2,{SPELLED[1]},false,,", "3,Ab,true,,", "4,ab,false,,")
+    assert shop.look(specs()).added == {SPELLED[0], "Ab"}
+
+
+def test_a_device_of_the_graph_is_withheld_in_any_spelling(shop: Shop) -> None:
+    graph = {"source": {"path": "graph.csv"}, "key": "who", "fields": {"gaid": "string"}}
+    mapped = {"advertising_id": ["uid", "gaid"]}
+    made = specs(
+        catalogue=people(consent="ok", identity_graph=graph), platform="mep", action="send_advertising_ids",
+        identifier=mapped, attributes={}, id_extension=True,
+    )  # fmt: skip
+    write(shop, "1,,true,,", f"2,{SPELLED[1]},false,,", "3,,true,,", "4,,false,,")
+    shop.write("graph.csv", f"who,gaid\n1,{SPELLED[2]}\n3,{U2}\n1,{U3.upper()}\n4,{U3}\n")
+    assert shop.look(made).added == {U2}
+
+
 def test_the_suppression_list_beats_consent_and_sharing(shop: Shop) -> None:
     catalogue = people(consent="ok", suppress={"path": "no.csv", "key": "who"})
     shop.write("no.csv", "who\n9\n")
