@@ -167,7 +167,7 @@ def keep(
                 destination="shop", api_url=None, api_version="2.11", id_type=IdType.CUSTOM,
                 keys={"rest": "${env:BENCH_REST_KEY}", "project": "${env:BENCH_PROJECT_KEY}"},
                 links=tuple(link.address for link in target.links), created=CREATED, committed=True,
-                last_full=now, last_commit=now, inputs=inputs.digest(target) if recognised else None,
+                last_full=now, last_commit=now, inputs=inputs.digest(target) if recognised else "",
                 baseline=Baseline(
                     files=tuple(files), count=full or files[0].rows, rules=RULES, identifier=identifier_digest(target),
                     attributes=attributes,
