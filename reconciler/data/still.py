@@ -78,17 +78,17 @@ def _members(engine: Engine, some: Sequence[Asked]) -> list[_Sums | None]:
     first = some[0].members
     values = "".join(f", {ident(f'a:{one.name}')}" for one in first.link.attributes)
     wrong = disjunction(['"#barred"', *(f"{ident(f'r:{one.name}')} IS NOT NULL" for one in first.link.attributes)])
-    fault = [f"({one.members.fault}) IS NOT NULL" for one in some]
-    inside = [f'({one.members.chosen}) AND ("#id" IS NOT NULL OR {bad})' for one, bad in zip(some, fault, strict=True)]
-    codes = [
-        f"CASE WHEN {chosen} THEN {2 * n} + ({bad} OR {wrong})::INT END"
-        for n, (chosen, bad) in enumerate(zip(inside, fault, strict=True))
-    ]
-    rows = (
-        f'SELECT "#id" AS id{values}, [{", ".join(codes)}] AS codes FROM {first.mapped.shared} AS {first.engine_table}'
-    )
-    one, two = contents(some[0].kinds, some[0].own)
-    hashed = f"SELECT {one} AS one, {two} AS two, unnest(codes) AS code FROM ({rows})"
+    faults = list(dict.fromkeys(one.members.fault for one in some))  # of a row, asked once for all links
+    flags = "".join(f', ({fault}) IS NOT NULL AS "#fault{n}"' for n, fault in enumerate(faults))
+    codes = []
+    for n, one in enumerate(some):
+        bad = f'"#fault{faults.index(one.members.fault)}"'
+        inside = f'({one.members.chosen}) AND ("#id" IS NOT NULL OR {bad})'
+        codes.append(f'CASE WHEN {inside} THEN {2 * n} + ({bad} OR "#odd")::INT END')
+    people = f'SELECT *, {wrong} AS "#odd"{flags} FROM {first.mapped.shared} AS {first.engine_table}'
+    rows = f'SELECT "#id" AS id{values}, [{", ".join(codes)}] AS codes FROM ({people}) AS {first.engine_table}'
+    total, other = contents(some[0].kinds, some[0].own)
+    hashed = f"SELECT {total} AS one, {other} AS two, unnest(codes) AS code FROM ({rows})"
     try:
         found = engine.rows(
             f"SELECT code, count(*), sum(one), sum(two) FROM ({hashed}) WHERE code IS NOT NULL GROUP BY code"

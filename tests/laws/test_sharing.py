@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from reconciler.data.engine import Engine
 from reconciler.spec import Spec
 from tests.data.kit import Shop, Turn, documents, link, resolution
 from tests.laws.model import Row, Rules, Wiring, World
-from tests.laws.worlds import FIELDS, audiences, sources, worlds, write
+from tests.laws.worlds import audiences, sources, worlds, write
 
 FEW = settings(max_examples=settings.default.max_examples // 20)
 SEGMENTS: list[dict[str, str]] = [
@@ -118,19 +117,29 @@ class Counting(Engine):
     reads = 0
     statements = 0
 
-    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
-        body = sql.split(" AS ", 1)[-1] if sql.startswith("CREATE TEMP VIEW") else sql
-        Counting.reads += not sql.startswith(("CREATE TEMP VIEW", "SET", "DESCRIBE")) and (
-            "people.parquet" in body or '"#people"' in body
-        )
+    def run(self, sql: str) -> None:
+        self._count(sql)
+        super().run(sql)
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        self._count(sql)
+        return super().rows(sql)
+
+    def row(self, sql: str) -> tuple[object, ...]:
+        self._count(sql)
+        return super().row(sql)
+
+    def _count(self, sql: str) -> None:
+        reads = "people.parquet" in sql or '"#people"' in sql
+        Counting.reads += reads and not sql.startswith(("CREATE TEMP VIEW", "SET", "DESCRIBE"))
         Counting.statements += 1
-        return super()._execute(sql)
 
 
 def counted(shop: Shop, specs: list[Spec]) -> tuple[int, int]:
     """Reads of the source, and statements, of one evaluation."""
     Counting.reads = Counting.statements = 0
     shop.look_all(specs, engine_of=Counting)
+    assert Counting.reads
     return Counting.reads, Counting.statements
 
 
@@ -158,9 +167,8 @@ def links(number: int) -> list[Spec]:
 
 
 def test_a_link_more_reads_the_source_not_once_more(town: Shop) -> None:
-    assert FIELDS["n"] == "integer"
-    first = counted(town, links(2))
-    assert counted(town, links(7))[0] == first[0]
+    reads, _ = counted(town, links(2))
+    assert counted(town, links(7))[0] == reads
 
 
 def test_where_nobody_moved_a_link_more_is_no_statement_more(town: Shop) -> None:
