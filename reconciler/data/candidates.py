@@ -43,7 +43,8 @@ class Search:
 
     members: str
     told: str
-    withheld: str | None
+    barred: str | None
+    """Whoever has one of these identifiers is looked at exactly."""
     uncertain: str | None
     attributes: Mapping[str, str]
     """Logical type of every attribute of the members."""
@@ -66,9 +67,9 @@ def find(engine: Engine, search: Search) -> str:
         f"SELECT {h} AS h, {odd} AS odd{_content(search, search.attributes)} FROM {search.members} WHERE id IS NOT NULL"
     )
     told = f"SELECT {h} AS h, FALSE AS barred{_content(search, search.told_attributes)} FROM {search.told}"
-    if search.withheld is not None:
+    if search.barred is not None:
         nothing = ", 0::UBIGINT AS v" if search.names else ""
-        told += f" UNION ALL SELECT {h}, TRUE{nothing} FROM {search.withheld}"
+        told += f" UNION ALL SELECT {h}, TRUE{nothing} FROM {search.barred}"
     differs = " OR m.v <> t.v" if search.names else ""
     table = ident(engine.table("candidates"))
     engine.run(

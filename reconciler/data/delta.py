@@ -50,7 +50,7 @@ def diff(engine: Engine, request: Request, *, digest: Digest = candidates.digest
         desired=wanted,
         told=gathered.told if gathered else told.told,
         uncertain=told.uncertain,
-        held_keys=_held_keys(request, wanted),
+        held_keys=_held_keys(request, gathered, wanted),
         hold_missing=_hold_missing(request),
         withheld_keys=_union(m.opened.withheld_keys for m in request.links),
         refusals=f"read_parquet({lit(str(request.refusals))})" if request.refusals else None,
@@ -91,9 +91,9 @@ def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | No
     members = request.links[0]
     types = {a.name: a.type for a in members.link.attributes}
     search = Search(
-        members=members.rows,
+        members=members.unpaired if members.keyed else members.rows,
         told=told.told,
-        withheld=members.withheld,
+        barred=members.outside if members.keyed else members.withheld,
         uncertain=told.uncertain,
         attributes=types,
         told_attributes=told.attributes,
@@ -118,14 +118,15 @@ def _union(parts: Iterable[str | None]) -> str | None:
     return " UNION ALL ".join(found) or None
 
 
-def _held_keys(request: Request, wanted: people.Desired) -> str | None:
-    if not request.links:
+def _held_keys(request: Request, gathered: Gathered | None, wanted: people.Desired) -> str | None:
+    if gathered is None:
         return None
     faulty = [f"SELECT {key_hash('key')} FROM {wanted.checked} WHERE reason IS NOT NULL AND key IS NOT NULL"]
     if wanted.clash:
         faulty.append(f"SELECT {key_hash('key')} FROM {wanted.checked} WHERE id IN (SELECT id FROM {wanted.clash})")
     opened = {id(m.opened): m.opened for m in request.links}.values()
-    faulty += [f"SELECT {key_hash('key')} FROM {o.doubled}" for o in opened if o.doubles]
+    doubled = [gathered.doubled] if gathered.doubled else [one.doubled for one in opened if one.doubles]
+    faulty += [f"SELECT {key_hash('key')} FROM {table}" for table in doubled]
     faulty += [keys for m in request.links if (keys := m.extended_keys)]
     return " UNION ALL ".join(faulty)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.data import candidates
-from reconciler.data.candidates import Search, Sum, fold
+from reconciler.data.candidates import Digest, Search, Sum
 from reconciler.data.engine import Engine
-from reconciler.data.membership import Members
-from reconciler.data.sql import ident
+from reconciler.data.membership import DOUBLED, Members
+from reconciler.data.sql import ident, key_hash, lit
+
+_LETTERS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Gathered:
     """Identifiers told and unchanged that may differ only by case from one to decide."""
     candidates: str | None = None
     """Hashes of the identifiers to decide; None: all of them."""
+    doubled: str | None = None
+    """Keys on more than one row, as far as they matter here; None: all of the catalogue."""
     unchanged: int = 0
     """Identifiers that are members and were told, with the same attributes, and are not in the relations above."""
 
@@ -48,8 +52,26 @@ def narrowed(engine: Engine, members: Members, search: Search) -> Gathered:
             candidates.find_repeats(engine, search, found)
         gathered, ours, theirs = _gathered(engine, members, search, found)
         if ours == theirs:
-            return gathered
+            return _paired(engine, members, gathered, search.digest) if members.keyed else gathered
     return everybody(engine, [members], search.told)
+
+
+def _paired(engine: Engine, members: Members, gathered: Gathered, digest: Digest) -> Gathered:
+    """Marks keys on more than one row. Each of them is an identifier among the candidates, or differs in no row from
+    what was told; only if somebody was told under another identifier than their key, all keys have to be looked at."""
+    strangers = f"SELECT count(*) FROM {gathered.told} WHERE k IS DISTINCT FROM {key_hash('id')}"
+    if engine.count(strangers):
+        doubled = members.opened.doubled
+    else:
+        doubled = ident(engine.table("doubled"))
+        others = f"SELECT key FROM {members.outside} WHERE {digest('id')} IN (SELECT h FROM {gathered.candidates})"
+        keys = f"SELECT key FROM {gathered.rows} WHERE key IS NOT NULL UNION ALL {others}"
+        engine.run(f"CREATE TEMP TABLE {doubled} AS SELECT key FROM ({keys}) GROUP BY key HAVING count(*) > 1")
+    if engine.count(f"SELECT count(*) FROM {doubled}"):
+        engine.run(
+            f"UPDATE {gathered.rows} SET fault = {lit(DOUBLED)} WHERE fault IS NULL AND key IN (SELECT key FROM {doubled})"
+        )
+    return replace(gathered, doubled=doubled)
 
 
 def _gathered(engine: Engine, members: Members, search: Search, found: str) -> tuple[Gathered, Sum, Sum]:
@@ -57,7 +79,7 @@ def _gathered(engine: Engine, members: Members, search: Search, found: str) -> t
     rows, ours = candidates.split(
         engine,
         "rows",
-        members.rows,
+        search.members,
         picked=_picked(members, 0, 0),
         looked=f"{looked} OR id IS NULL",
         near="FALSE",
@@ -69,11 +91,24 @@ def _gathered(engine: Engine, members: Members, search: Search, found: str) -> t
         search.told,
         picked="*",
         looked=looked,
-        near=f"{fold()} IN (SELECT {fold()} FROM {rows} WHERE id IS NOT NULL)",
+        near=_near(engine, rows),
         check=candidates.check(search, search.told_attributes),
     )
     told, near = (f"(SELECT * EXCLUDE (near) FROM {both} WHERE {test})" for test in ("NOT near", "near"))
     return Gathered(rows=rows, told=told, near=near, candidates=found, unchanged=theirs.rows), ours, theirs
+
+
+def _near(engine: Engine, rows: str) -> str:
+    """SQL that is true for identifiers that may differ only by case from one of `rows`, and for few others.
+
+    The first letters tell enough where they differ; lower case is one letter for one letter.
+    """
+    first = f"lower(left(id, {_LETTERS}))"
+    every, firsts = engine.row(f"SELECT count(DISTINCT lower(id)), count(DISTINCT {first}) FROM {rows}")
+    if not every:
+        return "FALSE"
+    shown = first if int(str(firsts)) * 10 >= int(str(every)) * 9 else "lower(id)"
+    return f"hash({shown}) IN (SELECT hash({shown}) FROM {rows} WHERE id IS NOT NULL)"
 
 
 def _picked(members: Members, link: int, mapping: int) -> str:

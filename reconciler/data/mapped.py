@@ -61,7 +61,7 @@ class Mapped:
         withheld = self.withheld
         barred = f'coalesce("#id" IN (SELECT id FROM {withheld}), FALSE)' if withheld else "FALSE"
         file = self.opened.engine.path("people")
-        people = self.people(self.fields, "TRUE")
+        people = self.people(self.fields, "TRUE", doubled=self.opened.doubles > 0)
         self.opened.engine.copy(f'SELECT *, {barred} AS "#barred" FROM {people}', file)
         return f"read_parquet({lit(str(file))})"
 
@@ -75,9 +75,16 @@ class Mapped:
         self.opened.engine.run(f"CREATE TEMP TABLE {name} AS SELECT DISTINCT * FROM {found}")
         return name
 
-    def people(self, fields: Collection[str], condition: str) -> str:
-        """The *people* relation of the rows that meet an SQL condition over the catalogue's table."""
-        base, names = self._base(fields, condition)
+    def own(self, condition: str) -> str:
+        """Relation (key, id) of the identifiers on the rows, with a key, that meet a condition; whoever they are."""
+        alias, key = self.engine_table, self.opened.key
+        ids = _ids([f"{alias}.{ident(name)}" for name in self.own_fields], self.link.id_type)
+        rows = f"{self.opened.rows.view} AS {alias} WHERE {alias}.{key} IS NOT NULL AND {condition}"
+        return f"(SELECT {alias}.{key} AS key, {ids} AS id FROM {rows})"
+
+    def people(self, fields: Collection[str], condition: str, *, doubled: bool) -> str:
+        """The *people* relation of the rows that meet a condition over the catalogue's table; `doubled`: with ``#doubled``."""
+        base, names = self._base(fields, condition, doubled=doubled)
         carried = ", ".join(f"base.{name}" for name in names)
         ids = _ids([f'base."#i{n}"' for n in range(len(self.own_fields))], self.link.id_type)
         parts = [f'SELECT {carried}, CAST(NULL AS VARCHAR) AS "#wrong", {ids} AS "#id" FROM base']
@@ -95,16 +102,16 @@ class Mapped:
             parts.append(f'SELECT {carried}, {wrong} AS "#wrong", {ids} AS "#id" {joined}')
         return f"(WITH base AS ({base}) {' UNION ALL '.join(parts)})"
 
-    def _base(self, fields: Collection[str], condition: str) -> tuple[str, list[str]]:
+    def _base(self, fields: Collection[str], condition: str, *, doubled: bool) -> tuple[str, list[str]]:
         """SQL of one row per row of the catalogue, and the columns to be carried on."""
         alias, rows = self.engine_table, self.opened.rows
         named = [name for name in self.opened.spec.fields if name in {*fields, self.opened.spec.key}]
         picked = [(f"{alias}.{ident(name)}", ident(name)) for name in named]
         picked += [(f"{alias}.{ident(f'!{name}')}", ident(f"!{name}")) for name in named if name in rows.flags]
         picked.append((f'{alias}."#row"', '"#row"'))
-        if self.opened.doubles:
-            doubled = f"coalesce({alias}.{self.opened.key} IN (SELECT key FROM {self.opened.doubled}), FALSE)"
-            picked.append((doubled, '"#doubled"'))
+        if doubled:
+            repeated = f"coalesce({alias}.{self.opened.key} IN (SELECT key FROM {self.opened.doubled}), FALSE)"
+            picked.append((repeated, '"#doubled"'))
         for one in self.link.attributes:
             value = self._value(one)
             picked += [(value.value, ident(f"a:{one.name}")), (value.reason, ident(f"r:{one.name}"))]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from reconciler.address import IdType
 from reconciler.data.catalogue import Opened
 from reconciler.data.mapped import Mapped
 from reconciler.data.plainsql import plain_fields, plain_query
@@ -97,14 +98,36 @@ class Members:
         rows = f"SELECT 1 FROM {self.opened.rows.view} AS c WHERE c.{self.opened.key} = asked.key"
         return f"SELECT key FROM {self.asked} AS asked WHERE NOT EXISTS ({rows})"
 
-    @cached_property
+    @property
     def rows(self) -> str:
         """The *rows* relation."""
+        return self._rows(doubled=self.opened.doubles > 0)
+
+    @property
+    def unpaired(self) -> str:
+        """The *rows* relation without a look at keys on more than one row; only for links whose people are not shared."""
+        return self._rows(doubled=False)
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the key is the identifier: then whoever compares identifiers meets every key on more than one row."""
+        mapped = self.mapped
+        own = mapped.fields is None and mapped.own_fields == (self.opened.spec.key,) and not mapped.graph_fields
+        return own and self.link.id_type is not IdType.EMAIL
+
+    @property
+    def outside(self) -> str:
+        """Relation (key, id) of the catalogue's rows with a key that are not in *rows*, for links that are `keyed`."""
+        return self.mapped.own(f"NOT ({self.opened.eligible(self.engine_table)} AND {self.chosen})")
+
+    def _rows(self, *, doubled: bool) -> str:
         mapped, chosen = self.mapped, self.chosen
-        source = mapped.shared if mapped.fields is not None else mapped.people(self.deciding, chosen)
+        source = mapped.people(self.deciding, chosen, doubled=doubled) if mapped.fields is None else mapped.shared
         values = "".join(f", {ident(f'{mark}:{a.name}')}" for a in self.link.attributes for mark in "ar")
         where = f" WHERE {chosen}" if mapped.fields is not None else ""
-        picked = f'{self.opened.key} AS key, {self.fault} AS fault, "#row" AS "row", "#id" AS id{values}'
+        picked = (
+            f'{self.opened.key} AS key, {self.fault(doubled=doubled)} AS fault, "#row" AS "row", "#id" AS id{values}'
+        )
         found = f"SELECT {picked} FROM {source} AS {self.engine_table}{where}"
         return f"(SELECT * FROM ({found}) WHERE id IS NOT NULL OR fault IS NOT NULL)"
 
@@ -112,14 +135,13 @@ class Members:
     def _flagged(self) -> list[str]:
         return [name for name in self.deciding if name in self.opened.rows.flags]
 
-    @cached_property
-    def fault(self) -> str:
+    def fault(self, *, doubled: bool) -> str:
         """SQL over *people*: why the row cannot be trusted."""
         alias = self.engine_table
         kinds = self.opened.spec.fields
         faults = [(f"{alias}.{ident(f'!{n}')}", f"{n}: not a value of type {kinds[n]}") for n in self._flagged]
         faults.append((f"{alias}.{self.opened.key} IS NULL", f"{self.opened.spec.key}: no key"))
-        if self.opened.doubles:
+        if doubled:
             faults.append((f'{alias}."#doubled"', DOUBLED))
         whens = " ".join(f"WHEN {test} THEN {lit(why)}" for test, why in faults)
         return f'CASE {whens} ELSE {alias}."#wrong" END'

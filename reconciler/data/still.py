@@ -78,11 +78,13 @@ def _members(engine: Engine, some: Sequence[Asked]) -> list[_Sums | None]:
     first = some[0].members
     values = "".join(f", {ident(f'a:{one.name}')}" for one in first.link.attributes)
     wrong = disjunction(['"#barred"', *(f"{ident(f'r:{one.name}')} IS NOT NULL" for one in first.link.attributes)])
-    faults = list(dict.fromkeys(one.members.fault for one in some))  # of a row, asked once for all links
+    doubled = first.opened.doubles > 0
+    told = [one.members.fault(doubled=doubled) for one in some]
+    faults = list(dict.fromkeys(told))  # of a row, asked once for all links
     flags = "".join(f', ({fault}) IS NOT NULL AS "#fault{n}"' for n, fault in enumerate(faults))
     codes = []
     for n, one in enumerate(some):
-        bad = f'"#fault{faults.index(one.members.fault)}"'
+        bad = f'"#fault{faults.index(told[n])}"'
         inside = f'({one.members.chosen}) AND ("#id" IS NOT NULL OR {bad})'
         codes.append(f'CASE WHEN {inside} THEN {2 * n} + ({bad} OR "#odd")::INT END')
     people = f'SELECT *, {wrong} AS "#odd"{flags} FROM {first.mapped.shared} AS {first.engine_table}'

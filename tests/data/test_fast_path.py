@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.data.candidates import Digest
+from reconciler.spec import Spec
 from tests.data.kit import Shop, Turn, documents
 
 FIELDS = {"pid": "string", "mail": "string", "tier": "string", "score": "float", "ok": "boolean"}
@@ -20,6 +21,10 @@ CARRYING = documents(
     attributes={"tier": "tier", "score": "score"},
     declared={"tier": "string", "score": "float"},
 )
+KEYED = documents(
+    catalogue=CATALOGUE, identifier={"custom_id": "pid"}, attributes={"tier": "tier"}, declared={"tier": "string"},
+    where="mail <> 'b' AND score > 0",
+)  # fmt: skip
 Row = tuple[str, str, str, str, str]
 
 
@@ -34,7 +39,7 @@ def said(turn: Turn) -> object:
 
 ROWS = st.lists(
     st.tuples(
-        st.sampled_from(["p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"]),
+        st.sampled_from(["p1", "P1", "p2", "p3", "p4", "p5", "p6", "p7", ""]),
         st.sampled_from(["", "a", "A", "b", "c", "d", " d", "e", "ä", "Ä"]),
         st.sampled_from(["", "gold", "silver", "x" * 400]),
         st.sampled_from(["", "1", "0.1", "-0", "nan", "rich"]),
@@ -44,12 +49,12 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(before=ROWS, after=ROWS, carrying=st.booleans())
+@settings(max_examples=24, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(before=ROWS, after=ROWS, specs=st.sampled_from([PLAIN, CARRYING, KEYED, KEYED]))
 def test_it_decides_what_the_exact_comparison_decides(
-    tmp_path_factory: pytest.TempPathFactory, before: list[Row], after: list[Row], carrying: bool
+    tmp_path_factory: pytest.TempPathFactory, before: list[Row], after: list[Row], specs: list[Spec]
 ) -> None:
-    shop, specs = Shop(tmp_path_factory.mktemp("shop")), CARRYING if carrying else PLAIN
+    shop = Shop(tmp_path_factory.mktemp("shop"))
     shop.write("people.csv", people(*before))
     shop.apply(specs)
     shop.write("people.csv", people(*after))
@@ -104,6 +109,38 @@ def test_an_identifier_that_differs_only_by_case_from_one_told_and_unchanged_is_
     turn = shop.look(PLAIN)
     assert turn.added == {"new"}
     assert turn.reasons == {"differs from another identifier only by case": 1}
+
+
+def test_names_that_start_alike_are_still_compared_by_case(shop: Shop) -> None:
+    told = [(f"customer-{n}", "m", "", "1", "true") for n in range(30)]
+    shop.write("people.csv", people(*told))
+    shop.apply(KEYED)
+    more = [("Customer-7", "m", "", "1", "true"), ("customer-31", "m", "", "1", "true")]
+    shop.write("people.csv", people(*told, *more))
+    turn = shop.look(KEYED)
+    assert turn.added == {"customer-31"}
+    assert turn.reasons == {"differs from another identifier only by case": 1}
+
+
+@pytest.mark.parametrize("second", ["", "true"])
+def test_a_key_on_two_rows_is_held_wherever_they_are(shop: Shop, second: str) -> None:
+    told = [(f"p{n}", "m", "", "1", "true") for n in range(1, 4)]
+    shop.write("people.csv", people(*told))
+    shop.apply(KEYED)
+    twice = ("p2", "b", "", "1", second)
+    for rows in ((*told, twice), (told[0], told[2], twice, twice)):
+        shop.write("people.csv", people(*rows))
+        assert said(shop.look(KEYED)) == said(shop.look(KEYED, exact=True))
+
+
+def test_somebody_told_under_another_identifier_is_held_while_the_key_is_on_two_rows(shop: Shop) -> None:
+    mailed = documents(catalogue=CATALOGUE, identifier={"custom_id": "mail"}, delete=False)
+    keyed = documents(catalogue=CATALOGUE, identifier={"custom_id": "pid"}, delete=False)
+    row = ("p1", "a", "", "1", "true")
+    shop.write("people.csv", people(row, ("p2", "c", "", "1", "true")))
+    shop.apply(mailed)
+    shop.write("people.csv", people(row, row, ("p2", "c", "", "1", "true")))
+    assert said(shop.look(keyed)) == said(shop.look(keyed, exact=True))
 
 
 def test_a_shared_identifier_of_somebody_without_consent_is_found(shop: Shop) -> None:
