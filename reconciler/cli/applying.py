@@ -133,7 +133,7 @@ class Run:
 
     def saved(self, store: StateStore, file: Path) -> Plan:
         """Applies a saved plan after checking that it still fits, guards included."""
-        from reconciler.cli.fitting import check_fits
+        from reconciler.cli.fitting import check_fits, moved
         from reconciler.cli.opening import seal_of
         from reconciler.cli.pipeline import connected
         from reconciler.planfile import open_plan
@@ -153,6 +153,7 @@ class Run:
                 now=session.now,
                 no_delete=self.wish.no_delete,
             )
+            checked = checked.model_copy(update={"warnings": (*checked.warnings, *moved(plan, session.root))})
             with connected(
                 session, state, self.wish, cancel=self.cancel, reporter=self.reporter, permit=self.permit
             ) as clients:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.errors import Stale
@@ -30,3 +31,21 @@ def check_fits(plan: Plan, state: State | None, session: Session) -> None:
             why=f"the plan was made at serial {plan.serial}, the state is at {state.serial}",
             fix=again,
         )
+
+
+def moved(plan: Plan, root: Path) -> list[str]:
+    """A warning where sources are not what they were when the plan was saved: it is applied as it is all the same."""
+    changed = sorted(name for name, print_ in plan.sources.items() if _print(root / name) != print_)
+    if not changed:
+        return []
+    more = f" and {len(changed) - 1:,} more" if len(changed) > 1 else ""
+    what = f"{changed[0]}{more}: not the data that the plan was made from, whose rows are sent as they were"
+    return [f"{what}; whoever took consent back since then is removed by the next plan only"]
+
+
+def _print(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return f"{found.st_size}:{found.st_mtime_ns}"

@@ -10,7 +10,7 @@ from datetime import datetime
 from reconciler.address import TargetKey
 from reconciler.data.staged import RowKind, Staged
 from reconciler.plan.course import Course
-from reconciler.plan.pace import Pace, pace_of
+from reconciler.plan.pace import Budgets, Pace, budgets_of, pace_of
 from reconciler.plan.slices import (
     REPLACE_WHY,
     RESET_WHY,
@@ -56,8 +56,11 @@ def make_plan(
     """
     serial = state.serial if state else 0
     found = files or {}
+    courses = tuple(courses)
+    budgets = budgets_of(courses)
     changes = tuple(
-        _change(one, staged.get(one.key, NOTHING), found.get(one.key), serial=serial, now=now) for one in courses
+        _change(one, staged.get(one.key, NOTHING), found.get(one.key), serial=serial, now=now, budgets=budgets)
+        for one in courses
     )
     suppressed = {name: rows for one in staged.values() for name, rows in one.suppressed.items()}
     plan = Plan(
@@ -84,7 +87,9 @@ def digest_of(plan: Plan) -> str:
     return hashlib.sha256("\n".join([head, *parts]).encode()).hexdigest()
 
 
-def _change(course: Course, staged: Staged, file: DataFile | None, *, serial: int, now: datetime) -> Change:
+def _change(
+    course: Course, staged: Staged, file: DataFile | None, *, serial: int, now: datetime, budgets: Budgets
+) -> Change:
     course = _without_nobody(course, staged)
     after = state_after(course, serial=serial, now=now).model_copy(update={"inputs": staged.inputs})
     settings = _settings(course, after)
@@ -109,7 +114,7 @@ def _change(course: Course, staged: Staged, file: DataFile | None, *, serial: in
         state=after,
         warnings=(*course.warnings, *staged.warnings),
     )
-    return change.model_copy(update={**_of_target(course), **_of_rows(course, staged, file)})
+    return change.model_copy(update={**_of_target(course), **_of_rows(course, staged, file, budgets)})
 
 
 def _of_target(course: Course) -> dict[str, object]:
@@ -123,9 +128,9 @@ def _of_target(course: Course) -> dict[str, object]:
     }
 
 
-def _of_rows(course: Course, staged: Staged, file: DataFile | None) -> dict[str, object]:
+def _of_rows(course: Course, staged: Staged, file: DataFile | None, budgets: Budgets) -> dict[str, object]:
     """The delta file, cut into requests for its route."""
-    pace, rows = pace_of(course, staged), Rows.of(staged)
+    pace, rows = pace_of(course, staged, budgets=budgets), Rows.of(staged)
     return {
         "file": file or _file(staged),
         "batches": _batches(course, rows, pace),

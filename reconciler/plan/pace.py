@@ -7,6 +7,7 @@ burst of 1,000, against 10,000 without burst (https://doc.batch.com/developer/ap
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,9 +40,19 @@ class Pace:
         return max(minimum(rows, self.limit) / self.rate, writing)
 
 
-def pace_of(course: Course, staged: Staged) -> Pace:
+Budgets = Mapping[str, tuple[float, float]]
+"""By pool: requests per second, custom IDs per second of an update."""
+
+
+def budgets_of(courses: Iterable[Course]) -> Budgets:
+    """What the destinations of a plan declare: orphans of the same pool are sent at the same rates."""
+    found = [_budget(course, {}) for course in courses if course.target is not None]
+    return {pool: (rate, updates) for pool, rate, updates in found}
+
+
+def pace_of(course: Course, staged: Staged, *, budgets: Budgets | None = None) -> Pace:
     """The route by least seconds, then fewest requests, then the gentler one."""
-    pool, rate, updates = _budget(course)
+    pool, rate, updates = _budget(course, budgets or {})
     if not course.key.is_profiles:
         return Pace(route="audience", pool=pool, rate=rate)
     if course.key.space is not Space.CEP:
@@ -60,11 +71,12 @@ def pace_of(course: Course, staged: Staged) -> Pace:
     )
 
 
-def _budget(course: Course) -> tuple[str, float, float]:
-    """(pool, requests per second, custom IDs per second of an update); defaults for an orphan without documents."""
+def _budget(course: Course, budgets: Budgets) -> tuple[str, float, float]:
+    """(pool, requests per second, custom IDs per second of an update); an orphan without documents has the defaults."""
     if course.target is None:
         known = course.known
-        return f"{known.api_url or HOST} {known.keys.get('rest', '')}" if known else HOST, REQUEST_RATE, UPDATE_RATE
+        pool = f"{known.api_url or HOST} {known.keys.get('rest', '')}" if known else HOST
+        return pool, *budgets.get(pool, (REQUEST_RATE, UPDATE_RATE))
     destination = course.target.destination
     limits = destination.rate_limits
     pool = f"{destination.api_url or HOST} {destination.rest_api_key}"

@@ -67,13 +67,13 @@ def _stale(change: Change, target: Target) -> Refusal | None:
         age, most = change.oldest.get(catalogue.name), freshness_seconds(catalogue)
         if age is None or most is None or age <= most:
             continue
-        hours, limit = ceil(age / 3600), most / 3600
+        limit = most / 3600
         return Refusal(
             rule="freshness",
             limit=limit,
             actual=round(age / 3600, 1),
             where=f"catalogue/{catalogue.name}",
-            override=f"freshness: {_form(catalogue, hours)}",
+            override=f"freshness: {_form(catalogue, _roomy(age / 3600))}",
             detail=f"data of catalogue/{catalogue.name} is {age / 3600:,.1f} h old, limit {limit:,g} h",
         )
     return None
@@ -102,7 +102,13 @@ def freshness_seconds(catalogue: Catalogue) -> float | None:
     return catalogue.freshness.max_age.total_seconds() if catalogue.freshness else None
 
 
-def _form(catalogue: Catalogue, hours: int) -> str:
+def _roomy(hours: float) -> str:
+    """An age that data of `hours` does not reach at once: a tenth more, in steps of 6 h, beyond 48 h of days."""
+    wanted = hours * 1.1
+    return f"{ceil(wanted / 6) * 6}h" if wanted <= 48 else f"{ceil(wanted / 24)}d"
+
+
+def _form(catalogue: Catalogue, age: str) -> str:
     """The short form of YAML, or the long one where a field dates the data."""
     field = catalogue.freshness.field if catalogue.freshness else None
-    return f"{{max_age: {hours}h, field: {field}}}" if field else f"{hours}h"
+    return f"{{max_age: {age}, field: {field}}}" if field else age

@@ -21,7 +21,8 @@ def saved(batchctl: Command, tmp_path: Path) -> Path:
 
 def test_a_saved_plan_is_applied_without_asking(batchctl: Command, saved: Path, project: MakeProject) -> None:
     project.table("data/people.parquet", people(3))
-    batchctl.ok("apply", str(saved))
+    done = batchctl.ok("apply", str(saved))
+    assert "data/people.parquet: not the data that the plan was made from" in " ".join(done.split())
     assert len(batchctl.members(AUDIENCE)) == 30, "the plan holds the rows it was made with"
 
 
@@ -31,7 +32,7 @@ def test_a_saved_plan_of_every_kind_of_row(batchctl: Command, project: MakeProje
     project.table("data/people.parquet", [{**row, "ok": row["pid"] != "p3"} for row in [*gone, *moved]])
     file = tmp_path / "second.plan"
     assert "+2 −3" in batchctl.ok("plan", "--out", str(file))
-    batchctl.ok("apply", str(file))
+    assert "not the data" not in batchctl.ok("apply", str(file))
     assert batchctl.members(AUDIENCE) == {f"p{n}" for n in range(28) if n != 3} | {"p100", "p101"}
 
 

@@ -1,6 +1,7 @@
 """make_plan: what becomes of a course and its rows."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,6 +86,19 @@ def test_the_quicker_profile_route(rows: int, route: str, limit: int) -> None:
 def test_mep_profiles_are_custom_data() -> None:
     made = target("", space=Space.MEP10, attributes={"tier": "string"})
     assert pace_of(course(made), staged(add=5)).route == "custom_data"
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(1.0, 2.0), (10.0, 0.2)])
+def test_an_orphan_is_deleted_at_the_rate_of_its_account(rate: float, seconds: float) -> None:
+    """Its link is gone, its destination mostly is not; where that is gone too, the default stays."""
+    made, gone = target(), known(target("gone"))
+    limits = made.destination.rate_limits.model_copy(update={"requests_per_second": rate})
+    fast = replace(made, destination=made.destination.model_copy(update={"rate_limits": limits}))
+    kept = course(fast, seen=observed(made), had=known(made))
+    orphan = Course(key=gone.key, op=Op.DELETE, known=gone)
+    cost = cost_of(planned([kept, orphan], {fast.key: staged(add=1)}).changes)
+    assert (cost.requests, cost.seconds) == (2, seconds)
+    assert cost_of(planned([orphan], {}).changes).rate == "1 request/s"
 
 
 def test_least_time_is_the_slowest_budget() -> None:

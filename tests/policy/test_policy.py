@@ -126,15 +126,18 @@ def test_an_override_holds_until_its_last_day(until: str, expected: str) -> None
     assert rule(checked(made, staged(remove=51))) == "max_remove_percent"
 
 
-@pytest.mark.parametrize(("age", "expected"), [(36.0, ""), (36.1, "freshness")])
-def test_old_data(age: float, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("age", "expected", "proposed"),
+    [(36.0, "", ""), (36.1, "freshness", "42h"), (43.9, "freshness", "3d"), (90.0, "freshness", "5d")],
+)
+def test_old_data(age: float, expected: str, proposed: str) -> None:
     made = target(catalogue={"freshness": "36h"})
     diff = with_fields(staged(add=1), oldest={"customers": age * 3600})
     assert rule(checked(made, diff)) == expected
     if expected:
         refused = only(checked(made, diff)).refused
         assert refused is not None
-        assert (refused.where, refused.override) == ("catalogue/customers", "freshness: 37h")
+        assert (refused.where, refused.override) == ("catalogue/customers", f"freshness: {proposed}")
         quiet = checked(made, with_fields(staged(), oldest={"customers": age * 3600}))
         assert (rule(quiet), quiet.warnings[0][:10]) == ("", "freshness:")
 
