@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from benchmarks.people import targets_of
@@ -39,7 +40,7 @@ def main() -> None:
             standings[str(key)] = stand(known, Acked())
     ground = Ground(
         root=folder, where=lambda *_: Location("specs.yaml"), progress=lambda _: None,
-        path_of=reader.path_of, locate=reader.locate,
+        path_of=reader.path_of, locate=partial(reader.path_of, verify=True),
     )  # fmt: skip
     if "--nothing" in sys.argv:
         return
