@@ -8,8 +8,10 @@ from __future__ import annotations
 import ipaddress
 import logging
 import ssl
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from urllib.parse import urlsplit
 
 import orjson
@@ -43,6 +45,13 @@ class Broken:
     unopened: bool
 
 
+def _without_its_command_line() -> None:
+    """httpx imports a command line of its own, with rich and pygments: half of what it takes to import."""
+    nothing = ModuleType("httpx._main")
+    vars(nothing)["main"] = lambda: None
+    sys.modules.setdefault("httpx._main", nothing)
+
+
 def is_loopback(host: str) -> bool:
     """True for ``localhost`` and loopback addresses."""
     try:
@@ -55,6 +64,7 @@ class Http:
     """A keep-alive client for one base URL: https, or http on loopback; TLS verified; redirections not followed."""
 
     def __init__(self, base_url: str, *, headers: Mapping[str, str], timeout: float, destination: str) -> None:
+        _without_its_command_line()
         import httpx  # late: see the module docstring
 
         url = urlsplit(base_url)
