@@ -85,7 +85,10 @@ def save(path: Path, plan: Plan, staging: Path, *, seal: Seal | None = None) -> 
                 plain.seek(0)
                 seal.seal(SEALED_AS, plain, file)
     except OSError as error:
-        raise BatchctlError(f"the plan could not be saved as {path}", why=error.strerror or str(error)) from error
+        fix = "name a folder that exists, has room and may be written"
+        raise BatchctlError(
+            f"the plan could not be saved as {path}", why=error.strerror or str(error), fix=fix
+        ) from error
 
 
 @contextmanager

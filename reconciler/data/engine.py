@@ -164,16 +164,26 @@ _NO_PARQUET = re.compile(r"(?:No magic bytes|Footer length error|^.*Error: File)
 """A source that is cut off, empty or something else; DuckDB names the file."""
 
 
+_INNER = re.compile(r'"exception_message":"((?:[^"\\]|\\.)*)"')
+"""What a background thread of DuckDB says, in the JSON it wraps it in."""
+
+
+def no_space(why: str) -> SourceError:
+    """A full disk under what is computed on the way."""
+    return SourceError(
+        "no space left on the disk for intermediate results",
+        why=why,
+        fix="free disk space in the temporary folder (TMPDIR); nothing was sent",
+    )
+
+
 def explained(error: duckdb.Error) -> BatchctlError:
     """A DuckDB error as one clear message; cell values that DuckDB quotes are left out."""
     text = str(error).strip()
     first = text.splitlines()[0][:300] if text else type(error).__name__
     if "No space left" in text or "could not write" in text.lower():
-        return SourceError(
-            "no space left on the disk for intermediate results",
-            why=first,
-            fix="free disk space in the temporary folder (TMPDIR); nothing was sent",
-        )
+        inner = _INNER.search(text)
+        return no_space(inner[1].replace('\\"', '"') if inner else first)
     damaged = _NO_PARQUET.search(first)
     if damaged is not None:
         return SourceError(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reconciler.data.declared import lacking, sources_of
 from reconciler.data.engine import Engine, SqlInvalid
-from reconciler.data.source import Relation, SourceMissing, find, not_empty, open_source
+from reconciler.data.source import Relation, SourceMissing, find, not_empty, open_source, reading
 from reconciler.data.sql import ident
 from reconciler.data.texts import csv_header
 from reconciler.errors import SourceError
@@ -49,6 +49,7 @@ def probe(engine: Engine, catalogues: Iterable[Catalogue], *, root: Path, roots:
     return found
 
 
+@reading()
 def _columns(engine: Engine, source: Source, root: Path, roots: Sequence[Path]) -> list[str] | Relation | None:
     """Names of columns; a relation whose query is still to be asked; None where nothing can be said."""
     if source.database is None and not (source.path or "").lower().endswith(".parquet"):

@@ -6,13 +6,15 @@ twice and a value that is not of its declared type must become a reject with a r
 
 from __future__ import annotations
 
+import errno
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from reconciler.data.engine import Engine, SqlInvalid
+from reconciler.data.engine import Engine, SqlInvalid, no_space
 from reconciler.data.sql import ident, lit, lit_list
 from reconciler.data.sqlguard import Rejected, check_source
 from reconciler.data.texts import Imported, import_csv, import_jsonl
@@ -83,6 +85,19 @@ def find(pattern: str, *, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]
     return tuple(path.resolve() for path in matches)
 
 
+@contextmanager
+def reading() -> Iterator[None]:
+    """What the operating system refuses meanwhile, as one clear message."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise no_space(why) from error
+        fix = "check its permissions; nothing was sent"
+        raise SourceError(f"{error.filename or 'a source'} cannot be read", why=why, fix=fix) from error
+
+
 def not_empty(files: Sequence[Path]) -> None:
     """SourceError for a file of 0 bytes; among several of JSON lines one without a line is a part without rows."""
     empty = [path for path in files if not path.stat().st_size]
@@ -99,6 +114,7 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
+@reading()
 def open_source(engine: Engine, source: Source, *, root: Path, roots: Sequence[Path]) -> Relation:
     """The source as a relation; see the module docstring. Raises SourceMissing or SourceError."""
     if source.database is not None:

@@ -19,7 +19,7 @@ class Follower:
 
     specs: Mapping[str, Spec]
     unread: Collection[str]
-    """Addresses that exist but could not be read: not dangling, but nothing can be said about them."""
+    """Addresses that exist but could not be read: not dangling, and nothing can be said of them. ``*`` may be any."""
     report: Report
     used: set[str] = field(default_factory=set)
 
@@ -30,7 +30,7 @@ class Follower:
         found = self.specs.get(address)
         if isinstance(found, kind):
             return found
-        if address not in self.unread:
+        if address not in self.unread and "*" not in self.unread:
             self.report.error("dangling", at, f"there is no {address}", self._near(kebab(kind.__name__), name))
         return None
 

@@ -30,7 +30,7 @@ class Loaded:
     problems: tuple[Problem, ...]
     environment: str | None = None
     unread: frozenset[str] = frozenset()
-    """Addresses that exist but could not be read; references to them are not dangling."""
+    """Addresses that exist but could not be read; references to them are not dangling. ``*`` may be any."""
     variables: frozenset[str] = frozenset()
     """Names that the project declares or any document refers to."""
     _raws: dict[str, Raw] = field(default_factory=dict, repr=False)
@@ -105,7 +105,7 @@ class _Loading:
                 self.unread |= pages.unread
             else:
                 self.problems.append(file.problem)
-                self.unread |= {"", *addresses_in(file.guess)}
+                self.unread |= {"", *(addresses_in(file.guess) if file.guess else ("*",))}
 
     def drop_state_folder(self) -> None:
         """A local state folder inside the project holds no specs, whatever its files are called."""
@@ -146,7 +146,7 @@ class _Loading:
         for raw in projects[1:]:
             what, why = "a second Project", f"the first one is at {projects[0].place(('kind',))}"
             self.problems.append(raw.problem(("kind",), "one-project", what, "keep exactly one Project below -C", why))
-        if not projects and not any(address.startswith("project/") for address in self.unread):
+        if not projects and not any(address.startswith(("project/", "*")) for address in self.unread):
             what = "no Project below this folder" if self.raws or self.problems else "no specs below this folder"
             fix = "check -C, or add a document: apiVersion: batchctl/v1, kind: Project, name: my-project"
             self.problems.append(Problem(where=Location("."), what=what, fix=fix, rule="one-project"))

@@ -127,7 +127,8 @@ class Folder:
                 ) from None
             return None
         except OSError as error:
-            raise StateError(f"{path} cannot be read", why=error.strerror or "") from error
+            fix = "make it readable for this user; nothing was sent"
+            raise StateError(f"{path} cannot be read", why=error.strerror or "", fix=fix) from error
 
     def raw(self, name: str) -> Found | None:
         """See Place."""

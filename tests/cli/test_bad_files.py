@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -137,6 +138,41 @@ def test_a_disk_without_room_for_temporary_files(batchctl: Command, blocks: int)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "emporary" in done.stderr
     assert not batchctl.audiences()
+
+
+AGAIN_AS_NOBODY = """
+import os, sys
+from reconciler.cli.main import run
+file, *arguments = sys.argv[1:]
+run(arguments)
+os.chmod(file, 0)
+os.getuid() or os.setuid(65534)
+print("---", flush=True)
+print("---", file=sys.stderr, flush=True)
+sys.exit(run(arguments))
+"""
+
+
+@pytest.mark.parametrize(("file", "code"), [("specs.yaml", 3), ("data/people.csv", 1)])
+def test_a_file_that_may_not_be_read(batchctl: Command, file: str, code: int) -> None:
+    (batchctl.root / "data" / "people.csv").write_text("customer_id\n1\n")
+    specs = batchctl.root / "specs.yaml"
+    specs.write_text(specs.read_text().replace("people.parquet", "people.csv"))
+    for folder in (batchctl.root, *batchctl.root.parents[:-2]):
+        folder.chmod(0o755)
+    found = subprocess.run(
+        [sys.executable, "-c", AGAIN_AS_NOBODY, str(batchctl.root / file), "plan", "-C", str(batchctl.root)],
+        cwd=batchctl.root,
+        env=batchctl.environ(PYTHONPATH=os.pathsep.join(sys.path)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = found.stderr.rpartition("---\n")[2]
+    assert (found.returncode, found.stdout.rpartition("---\n")[2]) == (code, ""), found
+    assert said.count("error: ") == 1, said
+    assert "cannot be read" in said
+    assert "check its permissions" in said
 
 
 def test_standard_output_that_is_full(batchctl: Command) -> None:
