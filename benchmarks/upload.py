@@ -1,11 +1,12 @@
 """Everybody is sent: the whole `apply` of a new audience against the bare pipeline, and the least time at a rate limit.
 
     python -m benchmarks.upload --rows 10m --attributes 0 --times 3
-    python -m benchmarks.upload --rows 200k --rate 5
+    python -m benchmarks.upload --rows 1m --rate 1 --times 1
 
 The bare pipeline scans the same file, lets DuckDB write the JSON text of each row, and sends bodies of 10,000 rows with
 httpx to the same server. It writes nothing down: no acknowledgement, no baseline, no checks. Target: at most 3 × it and
-300 MiB; at a rate limit at most 1.02 × requests ÷ rate.
+300 MiB; at a rate limit at most 1.02 × requests ÷ rate, where requests are all that the server saw: the list, the creation
+and what shows that it is there are paced as well. A run should take a minute or more, or starting it is what is measured.
 """
 
 from __future__ import annotations
@@ -74,10 +75,14 @@ def main() -> None:
             target={"batchctl apply": "≤ 3 ×, ≤ 300 MiB"},
         )
         if asked.rate < 1000:
-            least = -(-asked.rows // 10_000) / asked.rate
-            print(
-                f"least time at {asked.rate:g} requests/s: {least:.1f} s; apply took {whole.wall / least:.3f} × (target 1.02)"
-            )
+            writes = -(-asked.rows // 10_000)
+            every = sum(count for path, count in stats["paths"].items() if path != "/forget")
+            for what, requests in (("all", every), ("with rows", writes)):
+                least = requests / asked.rate
+                print(
+                    f"{requests} requests {what}, {least:.1f} s at {asked.rate:g}/s; apply took {whole.wall / least:.3f} × that"
+                )
+            print("target: 1.02 × of all requests")
         print(f"the server saw {stats['paths']}")
 
 

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from reconciler.address import IdType, Space
+from reconciler.batch.pacing import MARGIN
 from reconciler.batch.wire import audience_item_sql, profile_item_sql, replace_item_sql
 from tests.batch.kit import APP, PROJECT, REST, Say, Seen, audience, world
 from tests.batch.schemas import check_query, check_request
@@ -163,5 +164,5 @@ def test_profile_writes_take_nothing_from_the_request_bucket() -> None:
             one.client.write_profiles("profiles_update", b"[1]", 200)
         assert one.clock.waits == []
         one.client.write_profiles("profiles_update", b"[1]", 200)
-        assert one.clock.waits == [pytest.approx(200 / 300 / 0.98)]
+        assert one.clock.waits == [pytest.approx(200 / 300 / MARGIN)]
         assert one.bucket.reserve() == 0.0
