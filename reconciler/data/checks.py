@@ -22,6 +22,8 @@ _UUID = "'[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F
 _EMAIL = r"'[^\s@,;<>()\[\]\\\x00-\x1f\x7f\"]+@[^\s@,;<>()\[\]\\\x00-\x1f\x7f\"]+\.[^\s@,;<>()\[\]\\\x00-\x1f\x7f\".]+'"
 _EDGE = r"'^[\s\p{Z}]|[\s\p{Z}]$'"
 _CONTROL = r"'[\x00-\x1f\x7f-\x9f]'"
+_PLAIN = "'[!-~]+'"
+"""Letters that nothing can be wrong with: printable ASCII without blanks. Found first, because most identifiers are so."""
 _URL = r"'[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#]+[^\s]*'"
 _RESERVED = (
     "undefined", "null", "nil", "(null)", "[object object]", "true", "false", "nan", "infinity", "-infinity",
@@ -42,6 +44,7 @@ def is_uuid(text: str) -> str:
 def identifier_reason(column: str, id_type: IdType, *, profiles: bool) -> str:
     """SQL text: why the identifier is refused, NULL when it is fine."""
     longest = {IdType.EMAIL: 128}.get(id_type, 512 if profiles else 1024)
+    whole = "FALSE"
     rules = [
         (f"regexp_matches({column}, {_EDGE})", "white space around it"),
         (f"regexp_matches({column}, {_CONTROL})", "control character in it"),
@@ -58,9 +61,11 @@ def identifier_reason(column: str, id_type: IdType, *, profiles: bool) -> str:
             rules.append((f"NOT regexp_full_match({column}, {_EMAIL})", "not an email address"))
         case IdType.CUSTOM | IdType.INSTALL:
             words = ", ".join(lit(word) for word in _RESERVED)
+            shortest = max(map(len, _RESERVED)) + 1
+            whole = f"strlen({column}) BETWEEN {shortest} AND {longest} AND regexp_full_match({column}, {_PLAIN})"
             rules.append((f"lower({column}) IN ({words})", "reserved word, not an identifier"))
     whens = " ".join(f"WHEN {test} THEN {lit(reason)}" for test, reason in rules)
-    return f"CASE {whens} END"
+    return f"CASE WHEN {whole} THEN NULL {whens} END"
 
 
 @dataclass(frozen=True, slots=True)

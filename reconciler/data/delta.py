@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.address import IdType
-from reconciler.data import candidates, people, verdict
+from reconciler.data import candidates, checks, people, verdict
 from reconciler.data.baseline import Told
 from reconciler.data.candidates import Digest, Search
 from reconciler.data.engine import Engine
-from reconciler.data.gather import Gathered, everybody, narrowed
+from reconciler.data.gather import Gathered, everybody, narrowed, newcomers
 from reconciler.data.membership import Members
 from reconciler.data.rejects import collect
 from reconciler.data.sql import ident, key_hash, lit
@@ -43,7 +43,7 @@ def diff(engine: Engine, request: Request, *, digest: Digest = candidates.digest
     """Stages the delta of one target. Raises SourceError when a source cannot be read."""
     told = request.told
     gathered = _gathered(engine, request, digest)
-    wanted = _desired(engine, request, gathered, digest)
+    wanted = _desired(engine, request, gathered)
     if request.rules.void and not engine.count(f"SELECT count(*) FROM {wanted.table}"):
         request = replace(request, rules=replace(request.rules, void=False))  # nobody can be sent by a replace
     inputs = Inputs(
@@ -56,8 +56,8 @@ def diff(engine: Engine, request: Request, *, digest: Digest = candidates.digest
         refusals=f"read_parquet({lit(str(request.refusals))})" if request.refusals else None,
     )
     decided = verdict.decide(engine, inputs, request.rules)
-    staged = _write(engine, decided, request)
-    counts = _counts(engine, request, gathered, wanted, decided)
+    staged = _write(engine, decided, request, gathered)
+    counts = _counts(engine, request, gathered, wanted, decided, staged)
     rejects, path = collect(engine, request.links, wanted, decided)
     return replace(
         _with_sources(staged, request.links, request.rules.sent, told.attributes),
@@ -86,6 +86,10 @@ def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | No
     told, rules = request.told, request.rules
     if not request.links:
         return None
+    nothing = told.told is None and told.uncertain is None and request.refusals is None
+    if nothing and len(request.links) == 1 and not (rules.profiles or rules.void):
+        refused = checks.identifier_reason("id", request.id_type, profiles=False)
+        return newcomers(engine, request.links[0], refused)
     if told.told is None or rules.everybody or not request.same_rules or len(request.links) != 1:
         return everybody(engine, request.links, told.told)
     members = request.links[0]
@@ -103,14 +107,12 @@ def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | No
     return narrowed(engine, members, search)
 
 
-def _desired(engine: Engine, request: Request, gathered: Gathered | None, digest: Digest) -> people.Desired:
+def _desired(engine: Engine, request: Request, gathered: Gathered | None) -> people.Desired:
     if gathered is None:
         empty = ident(engine.table("nobody"))
         engine.run(f"CREATE TEMP TABLE {empty} (id VARCHAR, k UUID)")
         return people.Desired(table=empty, checked="", clash=None, withheld=None, shared=0)
-    return people.desired(
-        engine, request.links, gathered, id_type=request.id_type, profiles=request.rules.profiles, digest=digest
-    )
+    return people.desired(engine, request.links, gathered, id_type=request.id_type, profiles=request.rules.profiles)
 
 
 def _union(parts: Iterable[str | None]) -> str | None:
@@ -139,7 +141,7 @@ def _hold_missing(request: Request) -> str | None:
     return " UNION ALL ".join(one.key_hashes for one in opened)
 
 
-def _write(engine: Engine, decided: str, request: Request) -> Staged:
+def _write(engine: Engine, decided: str, request: Request, gathered: Gathered | None) -> Staged:
     names = [f"a:{name}" for name in sorted(request.rules.attributes)]
     columns = ", ".join(["id", "kind", "k", "held", *map(ident, names)])
     sent = f"SELECT {columns} FROM {decided} WHERE kind IS NOT NULL AND NOT refused"
@@ -147,14 +149,17 @@ def _write(engine: Engine, decided: str, request: Request) -> Staged:
     if not request.rules.profiles:
         resets = f"SELECT {nulls} FROM {decided} WHERE kind = 'put' AND NOT refused"
         sent = f"{sent} UNION ALL {resets}"
-    kinds = engine.rows(f"SELECT kind, count(*) FROM ({sent}) GROUP BY 1")
-    number = {str(kind): int(str(n)) for kind, n in kinds}
-    rows = sum(number.values())
-    if not rows:
-        return Staged()
+    sent = f"SELECT * FROM ({sent}) ORDER BY {verdict.ORDER}, id"
+    if gathered is not None and gathered.fresh:  # nobody was told of anybody: there are only additions
+        sent = f"({sent}) UNION ALL {gathered.fresh}"
     path = engine.path("delta")
-    engine.copy(f"SELECT * FROM ({sent}) ORDER BY {verdict.ORDER}, id", path, ordered=True)
-    weight = engine.count(f"SELECT coalesce(sum(strlen({request.item}) + 1), 0) FROM read_parquet({lit(str(path))})")
+    if not engine.copy(sent, path, ordered=True):
+        path.unlink()
+        return Staged()
+    read = f"read_parquet({lit(str(path))})"
+    found = engine.rows(f"SELECT kind, count(*), sum(strlen({request.item}) + 1) FROM {read} GROUP BY kind")
+    number = {str(kind): int(str(n)) for kind, n, _ in found}
+    rows, weight = sum(number.values()), sum(int(str(size)) for _, _, size in found)
     return Staged(
         file=path,
         rows=rows,
@@ -173,6 +178,7 @@ def _counts(
     gathered: Gathered | None,
     wanted: people.Desired,
     decided: str,
+    staged: Staged,
 ) -> Counts:
     changes = {
         str(change): (int(str(n)), int(str(cleared)))
@@ -184,19 +190,22 @@ def _counts(
     held, refused = engine.row(
         f"SELECT count(*) FILTER (WHERE held_back), count(*) FILTER (WHERE refused) FROM {decided}"
     )
-    unchanged = gathered.unchanged if gathered else 0
+    unchanged, fresh = gathered.unchanged if gathered else 0, 0
+    if gathered and gathered.fresh:
+        fresh = staged.rows - engine.count(f"SELECT count(*) FROM {decided} WHERE kind IS NOT NULL AND NOT refused")
+        changes["added"] = (changes.get("added", (0, 0))[0] + fresh, 0)
     number = {name: n for name, (n, _) in changes.items()}
     read = engine.count(f"SELECT count(*) FROM {gathered.rows}") if gathered else 0
     return Counts(
-        members=unchanged + engine.count(f"SELECT count(*) FROM {wanted.table}"),
-        rows_read=unchanged + read,
+        members=unchanged + fresh + engine.count(f"SELECT count(*) FROM {wanted.table}"),
+        rows_read=unchanged + fresh + read,
         source_rows=min((m.opened.source_rows for m in request.links), default=1),
         added=number.get("added", 0),
         removed=number.get("removed", 0),
         changed=number.get("changed", 0),
         cleared=sum(cleared for _, cleared in changes.values()) - changes.get("consent", (0, 0))[1],
         consent=number.get("consent", 0),
-        after=_after(engine, request, gathered, decided),
+        after=fresh + _after(engine, request, gathered, decided),
         held=int(str(held)),
         shared=wanted.shared,
         reasserted=number.get("again", 0),

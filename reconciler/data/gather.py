@@ -1,15 +1,16 @@
-"""The rows of a target that are decided exactly: the candidates of the fast path once it is proven, else everybody."""
+"""The rows of a target that are decided exactly: the candidates of the fast path once it is proven, else everybody; of
+a target never told of anybody those that are not plainly new."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.data import candidates
-from reconciler.data.candidates import Digest, Search, Sum
+from reconciler.data.candidates import Search, Sum, fold
 from reconciler.data.engine import Engine
 from reconciler.data.membership import DOUBLED, Members
-from reconciler.data.sql import ident, key_hash, lit
+from reconciler.data.sql import DUCK_TYPES, disjunction, ident, key_hash, lit
 
 _LETTERS = 8
 
@@ -24,8 +25,10 @@ class Gathered:
     """What Batch was told of the identifiers to decide."""
     near: str | None = None
     """Identifiers told and unchanged that may differ only by case from one to decide."""
-    candidates: str | None = None
-    """Hashes of the identifiers to decide; None: all of them."""
+    among: Callable[[str], str] | None = None
+    """Column of identifiers → SQL that is true for those to decide; None: all of them."""
+    fresh: str | None = None
+    """Members that Batch was never told of and that nothing else is to be said of, as rows of a delta file."""
     doubled: str | None = None
     """Keys on more than one row, as far as they matter here; None: all of the catalogue."""
     unchanged: int = 0
@@ -52,19 +55,53 @@ def narrowed(engine: Engine, members: Members, search: Search) -> Gathered:
             candidates.find_repeats(engine, search, found)
         gathered, ours, theirs = _gathered(engine, members, search, found)
         if ours == theirs:
-            return _paired(engine, members, gathered, search.digest) if members.keyed else gathered
+            return _paired(engine, members, gathered) if members.keyed else gathered
     return everybody(engine, [members], search.told)
 
 
-def _paired(engine: Engine, members: Members, gathered: Gathered, digest: Digest) -> Gathered:
+def newcomers(engine: Engine, members: Members, refused: str) -> Gathered:
+    """The rows of one link whose target was never told of anybody: only those are decided that are not `fresh`.
+
+    Fresh are rows without any fault whose identifier is on no other row, in whatever case, and withheld from nobody.
+    `refused` is SQL of the reason to refuse an identifier.
+    """
+    rows, barred = (members.unpaired, members.outside) if members.keyed else (members.rows, members.withheld)
+    odd = ident(engine.table("odd"))
+    wrong = ["fault", f"({refused})", *(ident(f"r:{one.name}") for one in members.link.attributes)]
+    faulty = disjunction(f"{reason} IS NOT NULL" for reason in wrong)
+    engine.run(
+        f"CREATE TEMP TABLE {odd} AS SELECT {fold()} AS h FROM {rows} WHERE id IS NOT NULL "
+        f"GROUP BY h HAVING count(*) > 1 OR bool_or({faulty})"
+    )
+    if barred:
+        engine.run(f"INSERT INTO {odd} SELECT {fold()} FROM {barred} WHERE id IS NOT NULL")
+
+    def among(column: str) -> str:
+        return f"{fold(column)} IN (SELECT h FROM {odd})"
+
+    clear = "id IS NOT NULL" + (f" AND NOT {among('id')}" if engine.count(f"SELECT count(*) FROM {odd}") else "")
+    table = ident(engine.table("rows"))
+    engine.run(f"CREATE TEMP TABLE {table} AS SELECT {_picked(members, 0, 0)} FROM {rows} WHERE NOT ({clear})")
+    values = "".join(
+        f", CAST({ident(f'a:{one.name}')} AS {DUCK_TYPES[one.type]}) AS {ident(f'a:{one.name}')}"
+        for one in sorted(members.link.attributes, key=lambda one: one.name)
+    )
+    row = f"id, 'add' AS kind, {key_hash('key')} AS k, CAST([] AS VARCHAR[]) AS held{values}"
+    gathered = Gathered(rows=table, told=None, among=among, fresh=f"SELECT {row} FROM {rows} WHERE {clear}")
+    return _paired(engine, members, gathered) if members.keyed else gathered
+
+
+def _paired(engine: Engine, members: Members, gathered: Gathered) -> Gathered:
     """Marks keys on more than one row. Each of them is an identifier among the candidates, or differs in no row from
     what was told; only if somebody was told under another identifier than their key, all keys have to be looked at."""
-    strangers = f"SELECT count(*) FROM {gathered.told} WHERE k IS DISTINCT FROM {key_hash('id')}"
-    if engine.count(strangers):
+    assert gathered.among is not None
+    if gathered.told and engine.count(
+        f"SELECT count(*) FROM {gathered.told} WHERE k IS DISTINCT FROM {key_hash('id')}"
+    ):
         doubled = members.opened.doubled
     else:
         doubled = ident(engine.table("doubled"))
-        others = f"SELECT key FROM {members.outside} WHERE {digest('id')} IN (SELECT h FROM {gathered.candidates})"
+        others = f"SELECT key FROM {members.outside} WHERE {gathered.among('id')}"
         keys = f"SELECT key FROM {gathered.rows} WHERE key IS NOT NULL UNION ALL {others}"
         engine.run(f"CREATE TEMP TABLE {doubled} AS SELECT key FROM ({keys}) GROUP BY key HAVING count(*) > 1")
     if engine.count(f"SELECT count(*) FROM {doubled}"):
@@ -75,13 +112,15 @@ def _paired(engine: Engine, members: Members, gathered: Gathered, digest: Digest
 
 
 def _gathered(engine: Engine, members: Members, search: Search, found: str) -> tuple[Gathered, Sum, Sum]:
-    looked = f"{search.digest('id')} IN (SELECT h FROM {found})"
+    def among(column: str) -> str:
+        return f"{search.digest(column)} IN (SELECT h FROM {found})"
+
     rows, ours = candidates.split(
         engine,
         "rows",
         search.members,
         picked=_picked(members, 0, 0),
-        looked=f"{looked} OR id IS NULL",
+        looked=f"{among('id')} OR id IS NULL",
         near="FALSE",
         check=candidates.check(search, search.attributes),
     )
@@ -90,12 +129,12 @@ def _gathered(engine: Engine, members: Members, search: Search, found: str) -> t
         "told",
         search.told,
         picked="*",
-        looked=looked,
+        looked=among("id"),
         near=_near(engine, rows),
         check=candidates.check(search, search.told_attributes),
     )
     told, near = (f"(SELECT * EXCLUDE (near) FROM {both} WHERE {test})" for test in ("NOT near", "near"))
-    return Gathered(rows=rows, told=told, near=near, candidates=found, unchanged=theirs.rows), ours, theirs
+    return Gathered(rows=rows, told=told, near=near, among=among, unchanged=theirs.rows), ours, theirs
 
 
 def _near(engine: Engine, rows: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.address import IdType
 from reconciler.data import checks
-from reconciler.data.candidates import Digest, fold
+from reconciler.data.candidates import fold
 from reconciler.data.engine import Engine
 from reconciler.data.gather import Gathered
 from reconciler.data.membership import Members
@@ -36,7 +36,6 @@ def desired(
     *,
     id_type: IdType,
     profiles: bool,
-    digest: Digest,
 ) -> Desired:
     """Checks, withholds and merges the rows of a target; what was told decides about identifiers that clash by case.
 
@@ -44,7 +43,7 @@ def desired(
     say of one identifier is joined.
     """
     checked = _checked(engine, gathered.rows, id_type, profiles=profiles)
-    withheld = _withheld(engine, links, gathered.candidates, digest)
+    withheld = _withheld(engine, links, gathered)
     repeated = ident(engine.table("repeated"))
     engine.run(
         f"CREATE TEMP TABLE {repeated} AS SELECT {fold()} AS h FROM {checked} WHERE reason IS NULL GROUP BY 1 HAVING count(*) > 1"
@@ -83,12 +82,12 @@ def _checked(engine: Engine, rows: str, id_type: IdType, *, profiles: bool) -> s
     return table
 
 
-def _withheld(engine: Engine, links: Sequence[Members], candidates: str | None, digest: Digest) -> str | None:
+def _withheld(engine: Engine, links: Sequence[Members], gathered: Gathered) -> str | None:
     sources = list(dict.fromkeys(m.withheld for m in links if m.withheld is not None))
     if not sources:
         return None
     table = ident(engine.table("withheld"))
-    where = f" WHERE {digest('id')} IN (SELECT h FROM {candidates})" if candidates else ""
+    where = f" WHERE {gathered.among('id')}" if gathered.among else ""
     engine.run(
         f"CREATE TEMP TABLE {table} AS SELECT DISTINCT id FROM ({' UNION ALL '.join(f'SELECT id FROM {s}{where}' for s in sources)})"
     )

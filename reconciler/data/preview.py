@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.data import people
-from reconciler.data.candidates import digest
 from reconciler.data.engine import Engine
 from reconciler.data.gather import everybody
 from reconciler.data.membership import Members
@@ -42,7 +41,7 @@ def preview(engine: Engine, members: Members) -> Preview:
     """Evaluates one link for itself. Raises SourceError when a source or the segment's SQL cannot be read."""
     opened, profiles = members.opened, members.link.target.is_profiles
     gathered = everybody(engine, [members], None)
-    wanted = people.desired(engine, [members], gathered, id_type=members.link.id_type, profiles=profiles, digest=digest)
+    wanted = people.desired(engine, [members], gathered, id_type=members.link.id_type, profiles=profiles)
     nothing = ident(engine.table("nothing"))
     engine.run(f"CREATE TEMP TABLE {nothing} (id VARCHAR, words VARCHAR, refused BOOLEAN)")
     rejects, _ = collect(engine, [members], wanted, nothing)

@@ -179,7 +179,8 @@ class Shop:
             if course.known is not None:
                 known = course.known
                 if exact:
-                    known = known.model_copy(update={"baseline": known.baseline.model_copy(update={"rules": "0"})})
+                    before = {"rules": "0", "refusals": known.baseline.refusals or self._nothing_refused()}
+                    known = known.model_copy(update={"baseline": known.baseline.model_copy(update=before)})
                 standings[str(course.key)] = Standing(
                     known=known, layers=known.baseline.files, unsure=known.uncertain, acked=None
                 )
@@ -283,6 +284,10 @@ class Shop:
         self.known[target.key] = after.model_copy(
             update={"baseline": baseline, "uncertain": uncertain, "inputs": turn.staged.inputs}
         )
+
+    def _nothing_refused(self) -> DataFile:
+        empty = "SELECT 'x' AS id, uuid() AS wish, 'x' AS reason WHERE FALSE"
+        return DataFile(path=self.parquet("nothing-refused.parquet", empty).name, rows=0, bytes=1, sha256="")
 
     def _refused(self, turn: Turn, before: DataFile | None, refused: Mapping[int, str]) -> DataFile | None:
         assert turn.staged.file is not None
