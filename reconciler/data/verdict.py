@@ -8,6 +8,7 @@
       yes    yes     no     │ nothing, or add / reset + put if changed   nothing, or add with nulls if changed
       yes    yes     yes    │ add again / reset + put                    add again
 
+A full upload of an audience asserts who is held or kept as well: the count may differ because they are gone.
 Of an audience that starts anew (`void`) every member is sent, and so is who was told and is held or kept: they would
 be lost otherwise. Removals for consent are staged all the same, for the case that the rest is refused.
 
@@ -198,10 +199,10 @@ def _kind(rules: Rules) -> str:
         gone = f"CASE WHEN changed AND empty THEN 'remove' WHEN changed OR len(drops) > 0 THEN 'add' WHEN {again} AND NOT empty THEN 'add' END"
         member = f"CASE WHEN empty AND is_t THEN 'remove' WHEN empty AND len(drops) > 0 THEN 'remove' WHEN empty THEN NULL ELSE {member} END"
     else:
-        gone = "'remove'" if rules.delete else "CASE WHEN is_u THEN 'add' END"
+        gone = "'remove'" if rules.delete else f"CASE WHEN {again} THEN 'add' END"
     return (
         "CASE WHEN NOT is_d AND (is_t OR is_u) AND withheld THEN 'consent' "
-        f"WHEN is_d THEN {member} WHEN is_t AND held_back THEN CASE WHEN is_u THEN 'add' END "
+        f"WHEN is_d THEN {member} WHEN is_t AND held_back THEN CASE WHEN {'is_u' if rules.profiles else again} THEN 'add' END "
         f"WHEN is_t THEN {gone} WHEN is_u THEN 'remove' END"
     )
 

@@ -25,10 +25,10 @@ def stranger(shop: Shop, name: str = CEP) -> None:
     shop.retry = BRIEF
 
 
-def mep(shop: Shop, name: str, pid: str) -> None:
+def mep(shop: Shop, name: str, *pids: str, action: str = "add") -> None:
     """The same in an application."""
     url = f"{shop.url}/1.0/{KEYS['IOS_KEY']}/custom-audience/{name}"
-    body = {"type": "custom_ids", "ids": [{"action": "add", "id": pid}]}
+    body = {"type": "custom_ids", "ids": [{"action": action, "id": pid} for pid in pids]}
     assert httpx.patch(url, json=body, headers={"X-Authorization": KEYS["REST_KEY"]}).is_success
     shop.post("settle")
     shop.retry = BRIEF
@@ -147,6 +147,21 @@ def test_who_is_held_or_kept_is_part_of_a_replace(tmp_path: Path, link: Link) ->
         expected = before if not link.delete else {pid: values for pid, values in before.items() if pid != gone}
         assert shop.held(CEP) == expected
         assert shop.plan().code == 0
+
+
+@pytest.mark.parametrize("link", [L["l3"], replace(L["l3"], delete=False)], ids=["held", "held and kept"])
+def test_who_is_held_or_kept_is_part_of_a_full_upload_that_repairs_a_count(tmp_path: Path, link: Link) -> None:
+    with shop_of(tmp_path, link, count=30) as shop:
+        shop.turn()
+        before = shop.held(MEP10)
+        doubtful, gone, *_ = before
+        mep(shop, MEP10, doubtful, gone, action="remove")
+        shop.world.people["again"] = shop.world.people[doubtful]
+        leave(shop, gone)
+        done = shop.apply()
+        assert (done.code, done.plan["changes"][0]["op"]) == (0, "full"), done
+        shop.post("settle")
+        assert set(shop.held(MEP10)) == set(before) - ({gone} if link.delete else set())
 
 
 def test_everybody_told_leaves_when_nobody_is_left_to_replace_them(tmp_path: Path) -> None:

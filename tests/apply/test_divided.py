@@ -15,6 +15,7 @@ from reconciler.state.standing import Standing, size
 from reconciler.state.store import StateReader
 from tests.apply.people import World
 from tests.apply.shop import Shop
+from tests.apply.test_anew import STRICT
 from tests.apply.test_kill import killed, points, prepare, resumed
 from tests.apply.test_rules import CEP, L, cep
 from tests.apply.warm import Warm
@@ -82,6 +83,32 @@ def divided(folder: Path) -> World:
         assert shop.command("import", "segment-link/l6", CEP).code == 0
         shop.post("reset-log")
     return world
+
+
+def test_guards_keep_their_measure_after_a_replace_that_was_cut_off(tmp_path: Path, warm: Warm) -> None:
+    link = replace(L["l6"], more=STRICT)
+    world = prepare(tmp_path / "prepared", first=True, count=60, links=(link,))
+    with running(Options(rate_scale=0, indexing_delay=0.02, db=str(tmp_path / "prepared" / "batch.db"))) as url:
+        shop = Shop(tmp_path / "prepared" / "shop", url, world)
+        shop.turn()
+        cep(shop, "audiences/update", name=CEP, ids=[{"action": "add", "id": "stranger"}])
+        shop.post("settle")
+        shop.post("reset-log")
+    told = sorted(world.believed()[CEP])
+    names = points(tmp_path, tmp_path / "prepared", world, warm)
+    sent = names.index("ack: begin") + 1
+    with resumed(tmp_path / "killed", tmp_path / "prepared", world) as shop:
+        assert killed(shop, warm, sent) == -9
+        assert not standing(shop).known.baseline.trusted
+        for pid in told[:30]:
+            del shop.world.people[pid]
+        shop.world.people[told[30]] = replace(shop.world.people[told[30]], ok=False)
+        for _ in range(2):
+            done = shop.apply()
+            (change,) = done.plan["changes"]
+            assert (done.code, change["refused"]["rule"]) == (4, "max_remove_percent"), done
+        shop.post("settle")
+        assert set(shop.held(CEP)) - {"stranger"} == {*told} - {told[30]}
 
 
 def test_of_a_replace_only_what_was_acknowledged_is_told(tmp_path: Path, warm: Warm) -> None:
