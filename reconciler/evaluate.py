@@ -76,7 +76,8 @@ def evaluate(engine: Engine, courses: Sequence[Course], standings: Mapping[str, 
     at_rest = _still(engine, todo, standings, members, ground)
     for number, course in enumerate(todo, 1):
         ground.progress(f"evaluating {course.key.audience or 'profiles'} ({number} of {len(todo)})")
-        one = at_rest.get(course.key) or _stage(engine, course, standings.get(str(course.key)), members, ground)
+        with engine.passing():
+            one = at_rest.get(course.key) or _stage(engine, course, standings.get(str(course.key)), members, ground)
         clean = not (one.rejects or one.counts.held or one.counts.refused_before or one.warnings)
         staged[course.key] = replace(one, inputs=digests.get(course.key) or "" if clean else "")
     sources = {_shown(path, ground.root): value for one in opened.values() for path, value in one.fingerprints.items()}

@@ -82,7 +82,7 @@ class Opened:
     @cached_property
     def doubled(self) -> str:
         """A table of the keys that more than one row claims: those people cannot be trusted this time."""
-        name = ident(self.engine.table("doubled"))
+        name = ident(self.engine.table("doubled", lasting=True))
         repeated = (
             f"SELECT hash({self.key}) FROM {self.rows.view} WHERE {self.key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
         )
@@ -148,7 +148,7 @@ class Opened:
         )
 
     def _once(self, stem: str, query: str) -> str:
-        name = ident(self.engine.table(stem))
+        name = ident(self.engine.table(stem, lasting=True))
         self.engine.run(f"CREATE TEMP TABLE {name} AS {query}")
         return f"SELECT k FROM {name}"
 

@@ -15,7 +15,7 @@ from typing import Self
 
 import duckdb
 
-from reconciler.data.sql import lit, lit_list
+from reconciler.data.sql import ident, lit, lit_list
 from reconciler.errors import BatchctlError, SourceError
 from reconciler.scratch import Scratch
 
@@ -58,6 +58,7 @@ class Engine:
         """Parquet files of sources: which one is damaged is found out when a query fails."""
         self._serial = 0
         self._columns: dict[str, frozenset[str]] = {}
+        self._passing: list[str] = []
         self.run("SET enable_progress_bar = false")  # standard output belongs to the report
         self.run("SET TimeZone = 'UTC'")
         moment = now.strftime("%Y-%m-%d %H:%M:%S")
@@ -119,10 +120,24 @@ class Engine:
             self._columns.update((file, frozenset(names)) for file, names in found.items())
         return self._columns
 
-    def table(self, stem: str) -> str:
-        """A name nothing else has in this run."""
+    def table(self, stem: str, *, lasting: bool = False) -> str:
+        """A name nothing else has in this run; a `lasting` table outlives the `passing` block it is made in."""
         self._serial += 1
-        return f"{stem}#{self._serial}"
+        name = f"{stem}#{self._serial}"
+        if not lasting:
+            self._passing.append(name)
+        return name
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Drops the tables of the block at its end: those of a thousand targets would fill the memory."""
+        kept, self._passing = self._passing, []
+        try:
+            yield
+            for name in self._passing:
+                self.run(f"DROP TABLE IF EXISTS {ident(name)}")
+        finally:
+            self._passing = kept
 
     def path(self, stem: str, suffix: str = ".parquet") -> Path:
         """A file of the run's folder that nothing else uses."""

@@ -71,7 +71,7 @@ class Mapped:
         found = self._withheld()
         if found is None or self.fields is None:
             return found
-        name = ident(self.opened.engine.table("withheld"))
+        name = ident(self.opened.engine.table("withheld", lasting=True))
         self.opened.engine.run(f"CREATE TEMP TABLE {name} AS SELECT DISTINCT * FROM {found}")
         return name
 

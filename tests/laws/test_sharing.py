@@ -180,3 +180,21 @@ def test_where_nobody_moved_a_link_more_is_no_statement_more(town: Shop) -> None
     _people(town, 61)
     turns = town.look_all(specs)
     assert {tuple(sorted(turn.added)) for turn in turns.values()} == {("a60", "u60"), ()}
+
+
+class Closing(Engine):
+    """Knows which tables were left when it was closed."""
+
+    left: frozenset[str] = frozenset()
+
+    def close(self) -> None:
+        Closing.left = frozenset(
+            str(name).partition("#")[0] for (name,) in self.rows("FROM duckdb_tables() SELECT table_name")
+        )
+        super().close()
+
+
+def test_nothing_of_one_link_is_left_when_the_next_is_compared(town: Shop) -> None:
+    town.look_all(links(3), engine_of=Closing)
+    assert "withheld" in Closing.left
+    assert not Closing.left & {"rows", "checked", "desired", "joined", "final", "verdict", "asked", "rejects"}
