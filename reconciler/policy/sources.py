@@ -8,7 +8,7 @@ from math import ceil
 from reconciler.link import Target
 from reconciler.plan.values import Change, Op, Plan, Refusal
 from reconciler.policy.guards import share
-from reconciler.spec import Catalogue
+from reconciler.spec import Catalogue, Source
 from reconciler.state.state import State
 
 SHRINKAGE = 10.0
@@ -33,12 +33,13 @@ def suppression_guard(target: Target, plan: Plan, state: State | None) -> Refusa
         before = state.suppressed.get(catalogue.name, 0) if state else 0
         if rows is None or (rows and share(before - rows, before or 1) <= SHRINKAGE):
             continue
-        lost = f"shrank from {before:,} to {rows:,} rows" if before else "is empty"
+        lost = f"shrank from {before:,} to {rows:,} rows" if before and rows else "is empty"
+        way = "restore it, or take at most a tenth off per run" if rows else "restore it"
         return Refusal(
             rule="suppression",
             limit=SHRINKAGE,
             actual=share(before - rows, before) if before else 100.0,
-            detail=f"the suppression list of catalogue/{catalogue.name} {lost}",
+            detail=f"the suppression list of catalogue/{catalogue.name} {lost}; {way}",
         )
     return None
 
@@ -58,8 +59,13 @@ def stale_warnings(plan: Plan, targets: Mapping[str, Target]) -> list[str]:
 def _empty(change: Change, target: Target) -> Refusal | None:
     if change.counts.source_rows > 0:
         return None
-    names = ", ".join(f"catalogue/{catalogue.name}" for catalogue in catalogues_of(target))
-    return Refusal(rule="empty_source", limit=1, actual=0, detail=f"a source of {names} is empty")
+    places = [f"{_place(catalogue.source)} (catalogue/{catalogue.name})" for catalogue in catalogues_of(target)]
+    which = "no rows in " if len(places) == 1 else "no rows in one of "
+    return Refusal(rule="empty_source", limit=1, actual=0, detail=which + ", ".join(places))
+
+
+def _place(source: Source) -> str:
+    return source.path or f"{source.table or 'the query'} of {source.database}"
 
 
 def _stale(change: Change, target: Target) -> Refusal | None:

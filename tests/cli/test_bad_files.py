@@ -65,7 +65,7 @@ def test_broken_parquet_is_1_and_removes_nobody(batchctl: Command, name: str) ->
     ("content", "code", "says"),
     [
         (b"", 1, "people.csv is empty: 0 bytes"),
-        (b"pid,orders,email,ok\n", 4, "a source of catalogue/people is empty"),
+        (b"pid,orders,email,ok\n", 4, "no rows in "),
         (b"pid,orders\np1,3\n", 3, "has no column email"),
         (b"pid,pid,orders,email,ok\np1,p1,3,e,true\n", 1, "repeated column name"),
         (b"pid,orders,email,ok\np1,3,e@example.com,true\n", 0, "audience Loyal_custom_ids"),
