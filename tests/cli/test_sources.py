@@ -19,7 +19,7 @@ def test_no_rows_is_refused_and_nobody_is_removed(batchctl: Command, project: Ma
     project.table("data/people.parquet", NOBODY)
     done = batchctl("apply", "--auto-approve")
     assert done.returncode == 4, done.stdout + done.stderr
-    assert "empty" in done.stdout
+    assert "no rows in data/people.parquet" in done.stdout
     assert len(batchctl.members(AUDIENCE)) == 30
 
 
