@@ -1,7 +1,8 @@
 """What Batch has been told about a target, as SQL over its base and delta files: newest wins, nothing else.
 
 *told* has columns ``id``, ``k`` and ``a:<name>``; *uncertain* has ``id`` and ``names`` (attribute names the identifier
-may hold in Batch because of a request whose fate is unknown).
+may hold in Batch because of a request whose fate is unknown); *asserted* has the columns of *told* for those that the newest
+such request adds.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ PRESENT = "kind IN ('add', 'put')"
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """The baseline of one target in an engine: SQL of two relations, None where there is nothing."""
+    """The baseline of one target in an engine: SQL of its relations, None where there is nothing."""
 
     told: str | None
     uncertain: str | None
+    asserted: str | None
     attributes: dict[str, str]
     """Logical type of every attribute that any told row may hold."""
     files: tuple[Path, ...] = ()
@@ -43,6 +45,7 @@ def told(
     return Told(
         told=_told(engine, layers, attributes, path_of) if layers else None,
         uncertain=_uncertain(engine, unsure, path_of) if unsure else None,
+        asserted=_told(engine, unsure, attributes, path_of) if unsure else None,
         attributes=attributes,
         files=tuple(path_of(layer) for layer in (*layers, *unsure)),
     )

@@ -50,6 +50,7 @@ def diff(engine: Engine, request: Request, *, digest: Digest = candidates.digest
         desired=wanted,
         told=gathered.told if gathered else told.told,
         uncertain=told.uncertain,
+        asserted=told.asserted,
         held_keys=_held_keys(request, gathered, wanted),
         hold_missing=_hold_missing(request),
         withheld_keys=_union(m.opened.withheld_keys for m in request.links),

@@ -3,7 +3,7 @@
     member  told  uncertain │ audience                                   profiles
     ────────────────────────┼────────────────────────────────────────────────────────────────────────────
       no     yes     *      │ consent (withheld) · held · kept · remove  the same, with attributes as null
-      no     no      yes    │ remove again                               null every name possibly held
+      no     no      yes    │ consent · held, kept again · remove again  the same, with every name possibly held as null
       yes    no      *      │ add                                        add
       yes    yes     no     │ nothing, or add / reset + put if changed   nothing, or add with nulls if changed
       yes    yes     yes    │ add again / reset + put                    add again
@@ -56,6 +56,8 @@ class Inputs:
     desired: Desired
     told: str | None
     uncertain: str | None
+    asserted: str | None
+    """What uncertain rows may have told Batch: who is held or kept is asserted by it again."""
     held_keys: str | None
     """SQL of key hashes of people whose rows cannot be trusted this time."""
     hold_missing: str | None
@@ -89,11 +91,13 @@ def _joined(inputs: Inputs, rules: Rules) -> str:
         if inputs.uncertain
         else "SELECT NULL::VARCHAR AS id, NULL::VARCHAR[] AS names WHERE FALSE"
     )
-    picked = ["coalesce(d.id, t.id, u.id) AS id", "coalesce(d.k, t.k) AS k", "t.k AS told_k"]
+    s = f"SELECT id, k{told_columns} FROM {inputs.asserted}" if inputs.asserted else _nothing(rules)
+    picked = ["coalesce(d.id, t.id, u.id) AS id", "coalesce(d.k, t.k, s.k) AS k", "coalesce(t.k, s.k) AS told_k"]
     picked += [
         "d.id IS NOT NULL AS is_d",
         "t.id IS NOT NULL AS is_t",
         "u.id IS NOT NULL AS is_u",
+        "s.id IS NOT NULL AS is_s",
         "coalesce(u.names, []) AS unsure",
     ]
     for name in names:
@@ -103,21 +107,22 @@ def _joined(inputs: Inputs, rules: Rules) -> str:
         picked.append(f"{f'd.{column}' if has else f'CAST(NULL AS {kind})'} AS {ident(f'd:{name}')}")
         picked.append(f"{f'''d.{ident(f'r:{name}')} IS NOT NULL''' if has else 'FALSE'} AS {ident(f'b:{name}')}")
         picked.append(f"{f'''coalesce(d.{ident(f'c:{name}')}, FALSE)''' if has else 'FALSE'} AS {ident(f'c:{name}')}")
-        picked.append(f"t.{column} AS {ident(f't:{name}')}")
+        picked += [f"t.{column} AS {ident(f't:{name}')}", f"s.{column} AS {ident(f's:{name}')}"]
     return (
         f"SELECT {', '.join(picked)} FROM ({d}) AS d FULL JOIN ({t}) AS t ON d.id = t.id "
-        f"FULL JOIN ({u}) AS u ON coalesce(d.id, t.id) = u.id"
+        f"FULL JOIN ({u}) AS u ON coalesce(d.id, t.id) = u.id "
+        f"LEFT JOIN ({s}) AS s ON s.id = u.id"
     )
 
 
 def _fault(inputs: Inputs) -> str:
-    """True for told identifiers of a person whose row cannot be trusted this time: a data fault is not an exit."""
+    """True for identifiers told, or perhaps told, of a person whose row cannot be trusted this time: a data fault is not an exit."""
     held = [f"told_k IN ({inputs.held_keys})"] if inputs.held_keys else []
     if inputs.hold_missing:
         held.append(f"told_k NOT IN ({inputs.hold_missing})")
     if inputs.desired.checked:
         held.append(f"id IN (SELECT id FROM {inputs.desired.checked} WHERE reason IS NOT NULL AND id IS NOT NULL)")
-    return f"coalesce(is_t AND ({disjunction(held)}), FALSE)"
+    return f"coalesce((is_t OR is_s) AND ({disjunction(held)}), FALSE)"
 
 
 def _withheld(inputs: Inputs) -> str:
@@ -142,8 +147,9 @@ def _final(joined: str, rules: Rules) -> str:
     """
     finals, told_names, final_names = [], [], []
     for name in rules.attributes:
-        d, t, bad, covered = (ident(f"{mark}:{name}") for mark in "dtbc")
-        kept = f"CASE WHEN is_t THEN {t} END"
+        d, t, s, bad, covered = (ident(f"{mark}:{name}") for mark in "dtsbc")
+        stays = "NOT is_d AND fault_hold" if rules.profiles else "NOT is_d"
+        kept = f"CASE WHEN is_t THEN {t} WHEN {stays} THEN {s} END"
         gone = f"CASE WHEN fault_hold THEN {kept} END" if name in rules.unset_on_exit else kept
         if rules.profiles:
             value = f"CASE WHEN {bad} THEN {kept} WHEN {covered} THEN {d} ELSE {gone} END"
@@ -169,7 +175,7 @@ def _present(cases: list[str]) -> str:
 
 
 def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
-    marked = f"SELECT *, is_t AND NOT is_d AND fault_hold AND NOT withheld AS held_back FROM {final}"
+    marked = f"SELECT *, (is_t OR is_s) AND NOT is_d AND fault_hold AND NOT withheld AS held_back FROM {final}"
     staged = f"SELECT *, {_kind(rules)} AS kind, {_change(rules)} AS change FROM ({marked})"
     values = "".join(f", {_value(name)}" for name in rules.attributes)
     sent = f"SELECT *, {wish([f'a:{name}' for name in rules.attributes])} AS wish FROM ({staged})"
@@ -187,12 +193,10 @@ def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
 
 def _kind(rules: Rules) -> str:
     if rules.void:
-        stays = "held_back" if rules.delete else "NOT withheld"
-        return (
-            "CASE WHEN is_d THEN 'add' WHEN withheld AND (is_t OR is_u) THEN 'consent' "
-            f"WHEN is_t AND {stays} THEN 'add' END"
-        )
+        stays = "held_back" if rules.delete else "is_t OR is_s"
+        return f"CASE WHEN is_d THEN 'add' WHEN withheld AND (is_t OR is_u) THEN 'consent' WHEN {stays} THEN 'add' END"
     again = "TRUE" if rules.everybody else "is_u"
+    known = "is_t" if rules.profiles or rules.delete else "is_t OR is_s"
     drop = "FALSE" if rules.profiles else "len(drops) > 0 AND (is_t OR is_u)"
     member = f"CASE WHEN is_t AND NOT changed AND len(drops) = 0 AND NOT {again} THEN NULL WHEN {drop} THEN 'put' ELSE 'add' END"
     if rules.profiles:
@@ -202,8 +206,8 @@ def _kind(rules: Rules) -> str:
         gone = "'remove'" if rules.delete else f"CASE WHEN {again} THEN 'add' END"
     return (
         "CASE WHEN NOT is_d AND (is_t OR is_u) AND withheld THEN 'consent' "
-        f"WHEN is_d THEN {member} WHEN is_t AND held_back THEN CASE WHEN {'is_u' if rules.profiles else again} THEN 'add' END "
-        f"WHEN is_t THEN {gone} WHEN is_u THEN 'remove' END"
+        f"WHEN is_d THEN {member} WHEN held_back THEN CASE WHEN {'is_u' if rules.profiles else again} THEN 'add' END "
+        f"WHEN {known} THEN {gone} WHEN is_u THEN 'remove' END"
     )
 
 
@@ -212,12 +216,12 @@ def _change(rules: Rules) -> str:
     kind = _kind(rules)
     if rules.void:
         return (
-            f"CASE ({kind}) WHEN 'consent' THEN 'consent' WHEN 'add' THEN CASE WHEN NOT is_t THEN 'added' "
-            "WHEN changed AND NOT held_back THEN 'changed' ELSE 'again' END ELSE CASE WHEN is_t THEN 'removed' END END"
+            f"CASE ({kind}) WHEN 'consent' THEN 'consent' WHEN 'add' THEN CASE WHEN NOT is_t AND is_d THEN 'added' "
+            "WHEN is_t AND changed AND NOT held_back THEN 'changed' ELSE 'again' END ELSE CASE WHEN is_t THEN 'removed' END END"
         )
     return (
         f"CASE ({kind}) WHEN 'consent' THEN 'consent' WHEN 'remove' THEN CASE WHEN is_t THEN 'removed' ELSE 'again' END "
-        "WHEN 'add' THEN CASE WHEN NOT is_t THEN 'added' WHEN changed AND NOT held_back THEN 'changed' ELSE 'again' END "
+        "WHEN 'add' THEN CASE WHEN NOT is_t AND is_d THEN 'added' WHEN is_t AND changed AND NOT held_back THEN 'changed' ELSE 'again' END "
         "WHEN 'put' THEN CASE WHEN NOT is_t THEN 'added' WHEN changed THEN 'changed' ELSE 'again' END END"
     )
 

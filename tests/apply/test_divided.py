@@ -13,7 +13,7 @@ from reconciler.cli.pipeline import standings_of
 from reconciler.emulator import Options, running
 from reconciler.state.standing import Standing, size
 from reconciler.state.store import StateReader
-from tests.apply.people import World
+from tests.apply.people import Link, World
 from tests.apply.shop import Shop
 from tests.apply.test_anew import STRICT
 from tests.apply.test_kill import killed, points, prepare, resumed
@@ -85,15 +85,38 @@ def divided(folder: Path) -> World:
     return world
 
 
-def test_guards_keep_their_measure_after_a_replace_that_was_cut_off(tmp_path: Path, warm: Warm) -> None:
-    link = replace(L["l6"], more=STRICT)
-    world = prepare(tmp_path / "prepared", first=True, count=60, links=(link,))
-    with running(Options(rate_scale=0, indexing_delay=0.02, db=str(tmp_path / "prepared" / "batch.db"))) as url:
-        shop = Shop(tmp_path / "prepared" / "shop", url, world)
+def repaired(folder: Path, link: Link) -> World:
+    """An audience of ours with a stranger in it, about to be replaced."""
+    world = prepare(folder, first=True, count=60, links=(link,))
+    with running(Options(rate_scale=0, indexing_delay=0.02, db=str(folder / "batch.db"))) as url:
+        shop = Shop(folder / "shop", url, world)
         shop.turn()
         cep(shop, "audiences/update", name=CEP, ids=[{"action": "add", "id": "stranger"}])
         shop.post("settle")
         shop.post("reset-log")
+    return world
+
+
+@pytest.mark.parametrize("delete", [True, False], ids=["held", "held and kept"])
+def test_who_is_held_or_kept_outlives_a_replace_that_was_cut_off(tmp_path: Path, warm: Warm, delete: bool) -> None:
+    world = repaired(tmp_path / "prepared", replace(L["l6"], delete=delete))
+    before = world.believed()[CEP]
+    doubtful, gone = sorted(before)[:2]
+    names = points(tmp_path, tmp_path / "prepared", world, warm)
+    with resumed(tmp_path / "killed", tmp_path / "prepared", world) as shop:
+        assert killed(shop, warm, names.index("ack: begin") + 1) == -9
+        shop.world.people["again"] = shop.world.people[doubtful]
+        del shop.world.people[gone]
+        done = shop.apply()
+        assert done.code == 0, done
+        assert done.plan["changes"][0]["held"] == 1
+        shop.post("settle")
+        assert shop.held(CEP) == {pid: values for pid, values in before.items() if pid != gone or not delete}
+        assert shop.plan().code == 0
+
+
+def test_guards_keep_their_measure_after_a_replace_that_was_cut_off(tmp_path: Path, warm: Warm) -> None:
+    world = repaired(tmp_path / "prepared", replace(L["l6"], more=STRICT))
     told = sorted(world.believed()[CEP])
     names = points(tmp_path, tmp_path / "prepared", world, warm)
     sent = names.index("ack: begin") + 1

@@ -7,7 +7,7 @@ rows, an identity graph and a suppression list; links choose by the number in a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Values = dict[str, str]
@@ -56,6 +56,10 @@ class Rules:
     delete: bool = True
     extension: bool = False
     email: bool = False
+
+
+Sent = tuple[str, Values]
+"""The person's key and the values sent."""
 
 
 @dataclass
@@ -159,9 +163,10 @@ class Night:
 
 
 def expect(
-    world: World, rules: Rules, told: Mapping[str, tuple[str, Values]], uncertain: Sequence[str] = ()
+    world: World, rules: Rules, told: Mapping[str, Sent], uncertain: Mapping[str, Sent | None] | None = None
 ) -> Expected:
-    """The diff of one night against what was told."""
+    """The diff of one night against what was told; `uncertain` has what may have been told, None for a removal."""
+    perhaps = uncertain or {}
     night = Night(world, rules)
     rows = night.candidates()
     good = [(at, one, key, row) for at, one, key, reason, row in rows if reason is None and one is not None]
@@ -174,16 +179,18 @@ def expect(
     for at, one, key, row in good:
         if one not in night.withheld and one not in clash and key is not None:
             desired[one].append((at, key, row))
-    for one in sorted({*desired, *told, *uncertain}):
-        known = told.get(one)
+    for one in sorted({*desired, *told, *perhaps}):
+        sure = told.get(one)
+        known = sure or perhaps.get(one)
         held = known is not None and (
             known[0] in held_keys or one in faulty or (night.keyless and known[0] not in night.keys)
         )
         if one in desired:
-            _member(out, one, desired[one], rules, known, held=held, again=one in uncertain)
+            _member(out, one, desired[one], rules, sure, held=held, again=one in perhaps)
         else:
             barred = one in night.withheld or (known is not None and known[0] in night.withheld_keys)
-            _gone(out, one, rules, known, barred=barred, held=held, again=one in uncertain)
+            known = known if sure or held or not (rules.profiles or rules.delete) else None
+            _gone(out, one, rules, known, barred=barred, held=held, again=one in perhaps)
     out.shared = sum(_is_shared(found, rules) for found in desired.values())
     return out
 

@@ -7,13 +7,14 @@ import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.plan.values import Op
 from tests.data.kit import Shop, Turn, resolution
-from tests.laws.model import Expected, Rules, World, expect
+from tests.laws.model import Expected, Rules, Sent, World, expect
 from tests.laws.worlds import Batch, audiences, profiles, specs, worlds, write
 
 FEW = settings(max_examples=settings.default.max_examples // 20)
@@ -27,13 +28,13 @@ class Nights:
         self.shop, self.rules, self.specs = Shop(Path(root)), rules, specs(rules)
         self.batch = Batch(profiles=rules.profiles)
         self.told: dict[str, tuple[str, dict[str, str]]] = {}
-        self.uncertain: set[str] = set()
+        self.uncertain: dict[str, Sent | None] = {}
 
     def diff(self, world: World) -> tuple[Turn, Expected]:
         """One night's delta, compared with the model's."""
         write(self.shop, world)
         turn = self.shop.look(self.specs)
-        wanted = expect(world, self.rules, self.told, sorted(self.uncertain))
+        wanted = expect(world, self.rules, self.told, self.uncertain)
         same(turn, wanted, self.told)
         return turn, wanted
 
@@ -43,7 +44,7 @@ class Nights:
         for row in turn.rows:
             self.batch.receive(row)
         self.shop.tell(*resolution(self.specs).targets, turn)
-        self.told, self.uncertain = wanted.told, set()
+        self.told, self.uncertain = wanted.told, {}
         assert self.shop.told(self.specs) == {one: values for one, (_, values) in wanted.told.items()}
         assert self.batch.held == {one: values for one, (_, values) in wanted.told.items()}
 
@@ -57,13 +58,20 @@ class Nights:
         known = dict(self.told)
         for row in turn.rows[:cut]:
             known.pop(row["id"], None)
-            if row["kind"] in ("add", "put"):
-                values = {name[2:]: value for name, value in row.items() if name[:2] == "a:" and value is not None}
-                known[row["id"]] = (self._key(row, world), values)
-        self.told = known
-        self.uncertain = {row["id"] for row in turn.rows[cut:]}  # the new delta asserts what was uncertain before
+            sent = self._sent(row)
+            if sent is not None:
+                known[row["id"]] = sent
+        self.told = known  # the new delta asserts what was uncertain before
+        self.uncertain = {row["id"]: self._sent(row) for row in turn.rows[cut:]}
 
-    def _key(self, row: dict[str, object], world: World) -> str:
+    def _sent(self, row: dict[str, Any]) -> Sent | None:
+        """What a row says of a member; None for a removal."""
+        if row["kind"] not in ("add", "put"):
+            return None
+        values = {name[2:]: value for name, value in row.items() if name[:2] == "a:" and value is not None}
+        return self._key(row), values
+
+    def _key(self, row: dict[str, object]) -> str:
         """The person a row was told of, by the hash the file carries."""
         hashes = {hashlib.md5(key.encode(), usedforsecurity=False).hexdigest(): key for key in (*"123456789", "10")}
         return hashes[str(row["k"]).replace("-", "")]
