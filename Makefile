@@ -4,6 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 LANGUAGE_SERVER := node_modules/installed
 WORKERS ?= 2
+SOAKED := $(addprefix tests/apply/test_,kill.py switches.py weather.py storm.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -24,8 +25,9 @@ laws: $(INSTALLED) ## the laws of membership over many random worlds; HYPOTHESIS
 stores: $(INSTALLED) $(LANGUAGE_SERVER) ## kill -9 at every point of an apply whose state is in a bucket
 	BATCHCTL_EVERY_POINT=1 $(BIN)/pytest -n $(WORKERS) tests/stores
 
-soak: $(INSTALLED) ## hours of it: every switch, every point to kill at, many random worlds and faults
-	BATCHCTL_SOAK=1 HYPOTHESIS_PROFILE=deep $(BIN)/pytest -n $(WORKERS) tests/apply
+soak: $(INSTALLED) ## an hour of it: every switch, every point to kill at, many random worlds and faults; ends with a count
+	@rm -f .soak
+	BATCHCTL_SOAK=$(CURDIR)/.soak $(BIN)/pytest -n $(WORKERS) $(SOAKED); code=$$?; $(BIN)/python -m tests.apply.soak .soak; exit $$code
 
 lint: $(INSTALLED) ## style, types, generated files, layers
 	$(BIN)/ruff check .

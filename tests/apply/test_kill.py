@@ -5,7 +5,6 @@ The next run converges without a full upload, and sends again at most the rows t
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -17,13 +16,13 @@ import pytest
 
 from reconciler.cli.pipeline import standings_of
 from reconciler.emulator import Options, running
-from reconciler.state.standing import size
+from reconciler.state.standing import size as size_of
 from reconciler.state.store import StateReader
 from tests.apply.people import LINKS, Link, World, night, opened
 from tests.apply.shop import ACCOUNTS, KEYS, Shop
+from tests.apply.soak import SOAK, count
 from tests.apply.warm import Warm
 
-SOAK = bool(os.environ.get("BATCHCTL_SOAK"))
 SMALL = tuple(link for link in LINKS if link.name in (("l2", "l3", "l4") if SOAK else ("l2", "l4")))
 
 
@@ -36,12 +35,12 @@ def resumed(folder: Path, prepared: Path, world: World) -> Iterator[Shop]:
         yield Shop(folder / "shop", url, world)
 
 
-def prepare(folder: Path, *, first: bool, count: int = 24, links: tuple[Link, ...] = LINKS) -> World:
+def prepare(folder: Path, *, first: bool, size: int = 24, links: tuple[Link, ...] = LINKS) -> World:
     """A project that is about to apply its first upload, or a night's delta."""
     chance = random.Random(7)
     folder.mkdir()
     with running(Options(rate_scale=0, indexing_delay=0.02, db=str(folder / "batch.db"))) as url:
-        shop = Shop(folder / "shop", url, opened(count, chance, links))
+        shop = Shop(folder / "shop", url, opened(size, chance, links))
         if not first:
             shop.turn()
             night(shop.world, chance)
@@ -62,7 +61,7 @@ def open_rows(shop: Shop) -> dict[str | None, int]:
     store = StateReader(shop.root / ".batchctl")
     standings = standings_of(store, store.read())
     return {
-        one.known.audience or None: sum(size(layer.ranges or ((0, layer.rows),)) for layer in one.unsure)
+        one.known.audience or None: sum(size_of(layer.ranges or ((0, layer.rows),)) for layer in one.unsure)
         for one in standings.values()
         if one.known.pending is not None and one.known.account == ACCOUNTS["ios"]
     }
@@ -103,21 +102,23 @@ def test_a_killed_apply_converges_from_every_point(tmp_path: Path, first: bool) 
                 if moved:
                     night(world, random.Random(at))
                 converge(shop, expected, f"{at} {names[at - 1]}")
+                count(kills_at_every_point_of_a_small_apply=1)
                 world.people = people
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first-upload", "delta"])
 def test_a_larger_apply_killed_at_random_points(tmp_path: Path, first: bool) -> None:
-    world = prepare(tmp_path / "prepared", first=first, count=3_000 if SOAK else 300)
+    world = prepare(tmp_path / "prepared", first=first, size=3_000 if SOAK else 300)
     people, chance = dict(world.people), random.Random(3)
     with Warm(tmp_path) as warm:
         names = points(tmp_path, tmp_path / "prepared", world, warm)
-        for at in sorted(chance.sample(range(1, len(names) + 1), 30 if SOAK else 15)):
+        for at in sorted(chance.sample(range(1, len(names) + 1), 20 if SOAK else 15)):
             with resumed(tmp_path / f"kill{at}", tmp_path / "prepared", world) as shop:
                 if not died(shop, warm, at, names):
                     continue
                 night(world, random.Random(at))
                 converge(shop, None, f"{at} {names[at - 1]}")
+                count(kills_at_random_points_of_a_larger_apply=1)
             shutil.rmtree(tmp_path / f"kill{at}")
             world.people = dict(people)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from reconciler.emulator import Options, parse_switches, running
 from reconciler.emulator.switches import SWITCHES
 from tests.apply.people import LINKS, Link, night, opened
 from tests.apply.shop import Shop
+from tests.apply.soak import SOAK, count
 
 BEYOND = {
     "cep_email_type=not_supported", "cep_install_type=installation_ids", "cep_install_type=not_supported",
@@ -23,7 +23,6 @@ BEYOND = {
 """Values under which no client can reach the declared state in every case."""
 EVERY = [f"{one.name}={value}" for one in SWITCHES.values() for value in one.values if value != one.likely]
 WITHIN = [switch for switch in EVERY if switch not in BEYOND]
-SOAK = bool(os.environ.get("BATCHCTL_SOAK"))
 QUICK = ["drop_response_after_write=first_write_of_each_route", "remove_absent_member=reject_call"]
 
 
@@ -74,10 +73,11 @@ def test_one_switch(tmp_path: Path, switch: str) -> None:
         shop = Shop(tmp_path, url, opened(24, chance, concerned(switch)))
         nights(shop, chance)
         assert shop.breaches() == {}
+    count(values_of_switches=1)
 
 
 @pytest.mark.parametrize("preset", ["likely", "harsh"])
-@pytest.mark.parametrize("seed", range(20 if SOAK else 1))
+@pytest.mark.parametrize("seed", range(8 if SOAK else 1))
 def test_all_targets_under_a_preset(tmp_path: Path, preset: str, seed: int) -> None:
     chance = random.Random(seed)
     with running(options(preset)) as url:
@@ -85,9 +85,10 @@ def test_all_targets_under_a_preset(tmp_path: Path, preset: str, seed: int) -> N
         shop.refusing = {"ios"} if preset == "harsh" else set()  # values of Custom Data cannot be removed: U62
         nights(shop, chance)
         assert shop.breaches() == {}
+    count(worlds_with_all_targets=1)
 
 
-@pytest.mark.parametrize("seed", range(100 if SOAK else 0))
+@pytest.mark.parametrize("seed", range(60 if SOAK else 0))
 def test_random_combinations(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     switches = chance.sample(WITHIN, 12)
@@ -96,3 +97,4 @@ def test_random_combinations(tmp_path: Path, seed: int) -> None:
         shop.refusing = {"ios"} if "custom_data_null=reject_call" in switches else set()
         nights(shop, chance)
         assert shop.breaches() == {}
+    count(random_combinations_of_12_switches=1)

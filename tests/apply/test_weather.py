@@ -5,7 +5,6 @@ Whatever happened in between, sums add up, exit codes are true, and no request b
 
 from __future__ import annotations
 
-import os
 import random
 import tempfile
 from contextlib import ExitStack
@@ -19,9 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from reconciler.emulator import FAULTS, Options, parse_switches, running
 from tests.apply.people import LINKS, night, opened
 from tests.apply.shop import KEYS, Shop
+from tests.apply.soak import SOAK, count
 from tests.apply.test_switches import WITHIN
 
-SOAK = bool(os.environ.get("BATCHCTL_SOAK"))
 QUIET = dict.fromkeys(FAULTS, 0.0)
 HEADERS = {"Authorization": f"Bearer {KEYS['REST_KEY']}", "X-Batch-Project": KEYS["CRM_KEY"]}
 OURS = [link for link in LINKS if link.name in ("l2", "l3", "l6", "l8")]
@@ -58,6 +57,7 @@ class Weather(RuleBasedStateMachine):
         self.shop.post("faults", **{**QUIET, **faults})
         done = self.shop.apply()
         self.shop.post("faults", **QUIET)
+        count(nights_with_faults=1)
         assert done.code in (0, 1, 4, 7), done
         if done.out and done.plan["exit_code"] == 0:
             totals = done.plan["totals"]
@@ -106,13 +106,14 @@ class Weather(RuleBasedStateMachine):
             if hasattr(self, "shop"):
                 self.sunny_night()
                 self.nothing_breaches_the_contract()
+                count(worlds_with_faults=1, faults=sum(bool(one["fault"]) for one in self.shop.log()))
         finally:
             self.stack.close()
 
 
 TestWeather = Weather.TestCase
 TestWeather.settings = settings(
-    max_examples=500 if SOAK else 3,
+    max_examples=80 if SOAK else 3,
     stateful_step_count=10 if SOAK else 4,
     deadline=None,
     derandomize=not SOAK,
