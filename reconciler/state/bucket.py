@@ -32,7 +32,9 @@ ENDPOINTS = {
     "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
 SCHEMES = tuple(ENDPOINTS)
-_RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
+_RETRY: dict[str, Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
+_PATIENT = _RETRY | {"max_retries": 20, "backoff": {"max_backoff": timedelta(seconds=1.5)}}
+"""For Google, who refuses to replace one name more than once a second: https://cloud.google.com/storage/quotas#objects"""
 _CLIENT = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _HINT = {
@@ -211,7 +213,8 @@ def open_bucket(url: str, *, cache: Path, environ: Mapping[str, str]) -> Bucket:
             f"{parts.scheme}:// needs a bucket and a folder in it, and nothing else",
             fix=f"write e.g. url: {parts.scheme}://crm-state/prod",
         )
-    options: dict[str, Any] = {"client_options": dict(_CLIENT), "retry_config": _RETRY}
+    retry = _PATIENT if parts.scheme == "gs" else _RETRY
+    options: dict[str, Any] = {"client_options": dict(_CLIENT), "retry_config": retry}
     if any(_is_local(environ.get(name, "")) for name in ENDPOINTS[parts.scheme]):
         options["client_options"]["allow_http"] = True
     if parts.scheme == "s3" and environ.get("AWS_PROFILE") and not environ.get("AWS_ACCESS_KEY_ID"):

@@ -22,7 +22,7 @@ from tests.apply.test_kill import converge, killed
 from tests.apply.warm import Warm
 from tests.stores import servers
 
-WORLDS, KILLS = (30, 30) if SOAK else (1, 4)
+WORLDS, KILLS = (30, 30) if SOAK else (1, 3)
 
 
 @contextmanager

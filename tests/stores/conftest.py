@@ -1,4 +1,4 @@
-"""One state, wherever it lies: a folder, a bucket of S3, a container of Azure."""
+"""One state, wherever it lies: a folder, a bucket of S3 or of Google, a container of Azure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.state.bucket import open_bucket
 from reconciler.state.place import Folder, Place
 from tests.stores import servers
 
-KINDS = ("folder", "s3", "az")
+KINDS = ("folder", "s3", "az", "gs")
 
 
 class Somewhere:
@@ -37,6 +37,12 @@ def s3_server() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
+def google_server() -> Iterator[dict[str, str]]:
+    with servers.google() as (_, environ):
+        yield environ
+
+
+@pytest.fixture(scope="session")
 def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     if not servers.azurite_is_there():
         pytest.skip("npm has not installed azurite")
@@ -47,7 +53,7 @@ def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str,
 def somewhere(kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Somewhere:
     environ: dict[str, str] = {}
     if kind != "folder":
-        environ = request.getfixturevalue({"s3": "s3_server", "az": "azure_server"}[kind])
+        environ = request.getfixturevalue({"s3": "s3_server", "az": "azure_server", "gs": "google_server"}[kind])
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     return Somewhere(kind, tmp_path, environ)

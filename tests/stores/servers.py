@@ -1,4 +1,4 @@
-"""Object stores on loopback: moto's S3, and Azurite's Blob Storage from node_modules."""
+"""Object stores on loopback: moto's S3, Azurite's Blob Storage from node_modules, and a Google's of our own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
+from tests.stores.google import Storage, storage
 
 AZURITE = Path(__file__).parents[2] / "node_modules/azurite/dist/src/blob/main.js"
 ACCOUNT = "devstoreaccount1"
@@ -39,6 +41,13 @@ def s3() -> Iterator[dict[str, str]]:
         }
     finally:
         server.stop()
+
+
+@contextmanager
+def google() -> Iterator[tuple[Storage, dict[str, str]]]:
+    """A Cloud Storage with one bucket; the environment that leads to it."""
+    with storage(BUCKET) as (kept, url):
+        yield kept, {"GOOGLE_BASE_URL": url, "GOOGLE_SERVICE_ACCOUNT_KEY": kept.account()}
 
 
 def azurite_is_there() -> bool:
