@@ -106,6 +106,25 @@ def test_nulls_that_custom_data_refuses_are_rejects(tmp_path: Path) -> None:
         assert by_batch(planned.plan["rejects"]) == [reject], "a plan says of the same row what the report said"
 
 
+def test_a_removal_for_consent_that_is_refused_is_asked_for_every_night(tmp_path: Path) -> None:
+    """Other rows wait until they change; whoever withdrew consent is not left to that."""
+    with shop_of(tmp_path, L["l4"], switches=("custom_data_null=reject_call",), count=30) as shop:
+        shop.refusing = {DATA}
+        assert shop.apply().code == 0
+        shop.world.applied()
+        pid, other, *_ = sorted(one for one, values in shop.held(DATA).items() if "u.tier" in values)
+        shop.world.people[pid] = replace(shop.world.people[pid], ok=False)
+        pause(shop, other)
+        for refused in (2, 1, 1):
+            done = shop.apply()
+            assert (done.code, done.plan["totals"]["planned"], done.plan["totals"]["refused"]) == (7, refused, refused)
+            assert of(done, "destination/ios")["consent"]["removed"] == 1
+            assert sum(reject["count"] for reject in by_batch(done.plan["rejects"])) == 2
+        shop.post("switch", name="custom_data_null", value="delete_key")
+        assert shop.apply().code == 0
+        assert pid not in shop.held(DATA)
+
+
 def test_users_that_custom_data_does_not_know_are_rejects(tmp_path: Path) -> None:
     """U59: they are found by halving and named; everybody else gets their values."""
     with shop_of(tmp_path, L["l4"], switches=("custom_data_unknown_user=reject_call",), count=30) as shop:

@@ -71,6 +71,7 @@ def test_one_switch(tmp_path: Path, switch: str) -> None:
     chance = random.Random(switch)
     with running(options("likely", switch)) as url:
         shop = Shop(tmp_path, url, opened(24, chance, concerned(switch)))
+        shop.refusing = {"ios"} if switch == "custom_data_null=reject_call" else set()
         nights(shop, chance)
         assert shop.breaches() == {}
     count(values_of_switches=1)
