@@ -2,6 +2,7 @@
 
 A measurement is a process that does everything (imports, reading, computing, writing). Wall time suffers from whoever
 else uses the machine, so processor time (user + system) stands beside it; of several repetitions the best counts.
+Modules are compiled once, as an installation compiles them, whatever PYTHONDONTWRITEBYTECODE says.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ def measured(
     command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, times: int = 1, codes: Sequence[int] = (0,)
 ) -> Run:
     """The best of `times` runs of a command; raises Failed when it exits with another code than `codes`."""
-    runs = [_once(command, {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, codes) for _ in range(times)]
+    runs = [
+        _once(command, {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(ROOT), **(env or {})}, codes)
+        for _ in range(times)
+    ]
     return Run(
         wall=min(run.wall for run in runs),
         cpu=min(run.cpu for run in runs),

@@ -66,6 +66,8 @@ def evaluate(engine: Engine, courses: Sequence[Course], standings: Mapping[str, 
         if _same_inputs(course, standings.get(str(course.key)), digests.get(course.key), ground)
     }
     todo = [course for course in courses if course.staged and course.key not in staged]
+    if not todo:  # nothing to ask DuckDB, which is not even opened
+        return Evaluated(staged=staged)
     specs = {link.catalogue.name: link.catalogue for course in todo if course.target for link in course.target.links}
     found = _found(engine, specs, ground)
     files = [path for one in found.values() for relation in one.relations for path in relation.files]

@@ -9,14 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from reconciler.address import TargetKey
 from reconciler.errors import BatchctlError, StateError
-from reconciler.state.acks import SENDING, Ack
-from reconciler.state.reader import StateReader
-from reconciler.state.standing import Acked, Standing, merged, stand
+from reconciler.state.standing import Standing, stand
 from reconciler.state.state import DataFile, State, TargetState
 from reconciler.state.store import StateStore, name_of
 
@@ -89,7 +86,7 @@ class Books:
     def standing(self, key: TargetKey) -> Standing | None:
         """One target with its acknowledgements folded in."""
         known = self.state.target(key)
-        return stand(known, acked_of(self.store, known)) if known else None
+        return stand(known, self.store.acked(known)) if known else None
 
     def take(self, local: Path, key: TargetKey, stem: str, *, rows: int) -> DataFile:
         """Puts a file beside the target's others, under a name no other version of the state uses."""
@@ -98,24 +95,3 @@ class Books:
     def log(self, key: TargetKey) -> str:
         """Name of a new intent's acknowledgement log."""
         return name_of(key, "acks", self.state, ".jsonl")
-
-
-def acked_of(store: StateReader, known: TargetState) -> Acked:
-    """What the acknowledgement log of a target's pending intent says."""
-    if known.pending is None or known.pending.acks is None:
-        return Acked()
-    return folded(store.read_acks(known.pending.acks))
-
-
-def folded(lines: tuple[Ack, ...]) -> Acked:
-    """The log's lines as one value."""
-    accepted = [line for line in lines if line.batch != SENDING and line.stop > line.start]
-    last = lines[-1] if lines else None
-    in_flight: datetime | None = last.at if last is not None and last.batch == SENDING else None
-    return Acked(
-        accepted=merged((line.start, line.stop) for line in accepted),
-        refused=tuple(pair for line in accepted for pair in line.refused),
-        tokens=tuple(line.token for line in accepted if line.token),
-        at=accepted[-1].at if accepted else None,
-        in_flight=in_flight,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from reconciler.apply.books import acked_of
 from reconciler.apply.commit import committed
 from reconciler.apply.proof import Barrier, Holds, recounted
 from reconciler.apply.sending import Sender
@@ -63,7 +62,7 @@ def _write(work: Work) -> None:
     before = books.standing(change.target_key)
     resumed = before is not None and _same_intent(before.known, work)
     target = before.known if resumed and before else _intent(work, before)
-    acked = acked_of(books.store, target)
+    acked = books.store.acked(target)
     if change.recreate and target.created is None:
         _remove(work)
     try:

@@ -11,7 +11,10 @@ import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from types import ModuleType
+from typing import cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -45,11 +48,25 @@ class Broken:
     unopened: bool
 
 
-def _without_its_command_line() -> None:
-    """httpx imports a command line of its own, with rich and pygments: half of what it takes to import."""
+@cache
+def import_httpx() -> None:
+    """Imports httpx without its command line (rich, pygments) and without anyio: most of what it takes to import.
+
+    A name bound to None cannot be imported; httpcore does without anyio then, which only its async half needs.
+    """
     nothing = ModuleType("httpx._main")
     vars(nothing)["main"] = lambda: None
     sys.modules.setdefault("httpx._main", nothing)
+    blocked = cast(dict[str, ModuleType | None], sys.modules)
+    without = "anyio" not in blocked
+    if without:
+        blocked["anyio"] = None
+    try:
+        import_module("httpx")
+        import_module("httpcore")
+    finally:
+        if without:
+            del blocked["anyio"]
 
 
 def is_loopback(host: str) -> bool:
@@ -64,7 +81,7 @@ class Http:
     """A keep-alive client for one base URL: https, or http on loopback; TLS verified; redirections not followed."""
 
     def __init__(self, base_url: str, *, headers: Mapping[str, str], timeout: float, destination: str) -> None:
-        _without_its_command_line()
+        import_httpx()
         import httpx  # late: see the module docstring
 
         url = urlsplit(base_url)

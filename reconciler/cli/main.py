@@ -70,6 +70,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs a command; the exit code."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them takes time, and they see values
     try:
         result = cli.main(args=arguments, prog_name="batchctl", standalone_mode=False)
         return int(result) if isinstance(result, int) else 0

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from reconciler import __version__
 from reconciler.address import TargetKey
-from reconciler.apply.books import acked_of
 from reconciler.batch.client import Client
 from reconciler.batch.clock import SystemClock
 from reconciler.batch.factory import client_for_state, open_clients
@@ -110,7 +109,7 @@ def standings_of(reader: StateReader, state: State | None) -> dict[str, Standing
     """Every owned target with its acknowledgements folded in."""
     if state is None:
         return {}
-    return {key: stand(known, acked_of(reader, known)) for key, known in state.targets.items()}
+    return {key: stand(known, reader.acked(known)) for key, known in state.targets.items()}
 
 
 def plan_with(

@@ -37,9 +37,8 @@ def command(form: str, **shared: Any) -> int:
     session = open_session(options, strict=False)
     reader = reading(session)
     state = reader.read()
-    from reconciler.apply.books import acked_of
 
-    standings = [stand(known, acked_of(reader, known)) for known in state.targets.values()] if state else []
+    standings = [stand(known, reader.acked(known)) for known in state.targets.values()] if state else []
     standings.sort(key=lambda one: (one.known.destination, one.known.key))
     rows = [described(one) for one in standings]
     holder = holder_at(reader.place)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from reconciler.data.engine import explained
 from reconciler.data.sql import lit
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class Bodies:
@@ -15,6 +17,8 @@ class Bodies:
 
     def __init__(self, file: Path, item: str, *, memory: str = "120MB") -> None:
         """`item` is SQL that gives the JSON text of one row."""
+        import duckdb  # late: a plan builds no bodies
+
         self._from = f"read_parquet({lit(str(file))}, file_row_number = true)"
         self._item = item
         self._connection = duckdb.connect(
@@ -57,6 +61,8 @@ class Bodies:
         return self._connection.fetchmany(stop - start)
 
     def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
         try:
             return self._connection.execute(query)
         except duckdb.Error as error:

@@ -1,4 +1,7 @@
-"""One DuckDB connection per run: limits, a private folder for what spills, the clock fixed, and the lock on SQL."""
+"""One DuckDB connection per run: limits, a private folder for what spills, the clock fixed, and the lock on SQL.
+
+DuckDB is imported and opened by the first query: a run that recognises every link asks none.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import duckdb
+if TYPE_CHECKING:
+    import duckdb
 
 from reconciler.data.sql import ident, lit, lit_list
 from reconciler.errors import BatchctlError, SourceError
@@ -43,10 +47,28 @@ class Engine:
         self.now = now
         self._scratch = Scratch(scratch)
         self.folder = self._scratch.path
-        self.connection = duckdb.connect(
+        self._memory, self._threads = memory, threads
+        self._opened: duckdb.DuckDBPyConnection | None = None
+        self.parquets: list[Path] = []
+        """Parquet files of sources: which one is damaged is found out when a query fails."""
+        self._serial = 0
+        self._columns: dict[str, frozenset[str]] = {}
+        self._passing: list[str] = []
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The run's connection, opened when it is asked for first."""
+        if self._opened is None:
+            self._opened = self._connected()
+        return self._opened
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        found = duckdb.connect(
             config={
-                "threads": threads,
-                "memory_limit": memory,
+                "threads": self._threads,
+                "memory_limit": self._memory,
                 "temp_directory": str(self.folder / "spill"),
                 "preserve_insertion_order": False,
                 "python_enable_replacements": False,
@@ -54,17 +76,13 @@ class Engine:
                 "autoload_known_extensions": False,
             }
         )
-        self.parquets: list[Path] = []
-        """Parquet files of sources: which one is damaged is found out when a query fails."""
-        self._serial = 0
-        self._columns: dict[str, frozenset[str]] = {}
-        self._passing: list[str] = []
-        self.run("SET enable_progress_bar = false")  # standard output belongs to the report
-        self.run("SET TimeZone = 'UTC'")
-        moment = now.strftime("%Y-%m-%d %H:%M:%S")
+        found.execute("SET enable_progress_bar = false")  # standard output belongs to the report
+        found.execute("SET TimeZone = 'UTC'")
+        moment = self.now.strftime("%Y-%m-%d %H:%M:%S")
         for kind, names in _CLOCK.items():
             for name in names:
-                self.run(f"CREATE TEMP MACRO {name}() AS CAST(TIMESTAMP '{moment}' AS {kind})")
+                found.execute(f"CREATE TEMP MACRO {name}() AS CAST(TIMESTAMP '{moment}' AS {kind})")
+        return found
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +92,8 @@ class Engine:
 
     def close(self) -> None:
         """Closes the connection and removes the private folder."""
-        self.connection.close()
+        if self._opened is not None:
+            self._opened.close()
         self._scratch.remove()
 
     def lock(self, paths: Iterable[Path]) -> None:
@@ -154,6 +173,8 @@ class Engine:
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:
+        import duckdb
+
         try:
             yield
         except duckdb.Error as error:
@@ -162,6 +183,8 @@ class Engine:
 
     def _damaged(self) -> SourceError | None:
         """The first Parquet file of a source that cannot be read to its end; None when none is to blame."""
+        import duckdb
+
         for path in self.parquets:
             try:
                 self.connection.execute(
@@ -194,6 +217,8 @@ def no_space(why: str) -> SourceError:
 
 def explained(error: duckdb.Error) -> BatchctlError:
     """A DuckDB error as one clear message; cell values that DuckDB quotes are left out."""
+    import duckdb
+
     text = str(error).strip()
     first = text.splitlines()[0][:300] if text else type(error).__name__
     if "No space left" in text or "could not write" in text.lower():

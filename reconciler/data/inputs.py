@@ -10,9 +10,9 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
-import duckdb
 import orjson
 
 from reconciler import __version__
@@ -43,7 +43,7 @@ class Inputs:
             [one.model_dump(mode="json", exclude={"description", "labels"}) for one in _documents(link)]
             for link in target.links
         ]
-        parts = [__version__, duckdb.__version__, RULES, str(target.key), documents, sorted(sources.items())]
+        parts = [__version__, version("duckdb"), RULES, str(target.key), documents, sorted(sources.items())]
         return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def newest(self, spec: Catalogue) -> float | None:

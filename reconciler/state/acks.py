@@ -17,6 +17,7 @@ from reconciler.crashpoint import point
 from reconciler.errors import StateError
 from reconciler.state import durable
 from reconciler.state.seal import Lines, Plain
+from reconciler.state.standing import Acked, merged
 
 SENDING = -1
 """`Ack.batch` of the line that says a request is about to start: without an answer after it, it may be in flight.
@@ -164,3 +165,17 @@ def _decode(line: bytes | None) -> Ack | None:
         return Ack(**numbers, token=token, at=datetime.fromisoformat(found["at"]), refused=refused)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def folded(lines: tuple[Ack, ...]) -> Acked:
+    """The log's lines as one value."""
+    accepted = [line for line in lines if line.batch != SENDING and line.stop > line.start]
+    last = lines[-1] if lines else None
+    in_flight: datetime | None = last.at if last is not None and last.batch == SENDING else None
+    return Acked(
+        accepted=merged((line.start, line.stop) for line in accepted),
+        refused=tuple(pair for line in accepted for pair in line.refused),
+        tokens=tuple(line.token for line in accepted if line.token),
+        at=accepted[-1].at if accepted else None,
+        in_flight=in_flight,
+    )

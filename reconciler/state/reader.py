@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 from reconciler.errors import StateError
 from reconciler.state import durable
 from reconciler.state.acklogs import AckLogs
-from reconciler.state.acks import Ack
+from reconciler.state.acks import Ack, folded
 from reconciler.state.document import decode
 from reconciler.state.place import PREVIOUS, STATE, TARGETS, Folder, Found, Place
-from reconciler.state.state import DataFile, State
+from reconciler.state.standing import Acked
+from reconciler.state.state import DataFile, State, TargetState
 
 
 def measure(local: Path, name: str, *, rows: int) -> DataFile:
@@ -63,6 +64,12 @@ class StateReader:
     def read_acks(self, name: str) -> tuple[Ack, ...]:
         """What the acknowledgement log of an intent says, oldest first; nothing when there is none yet."""
         return self._logs.read(checked_name(name))
+
+    def acked(self, known: TargetState) -> Acked:
+        """What the acknowledgement log of a target's pending intent says."""
+        if known.pending is None or known.pending.acks is None:
+            return Acked()
+        return folded(self.read_acks(known.pending.acks))
 
     def path_of(self, file: DataFile, *, verify: bool = False) -> Path:
         """A baseline or delta file on this machine; StateError unless it is of its size and, where it has just come
