@@ -7,12 +7,12 @@ such request adds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.data.engine import Engine
-from reconciler.data.sql import DUCK_TYPES, ident, lit
+from reconciler.data.sql import DUCK_TYPES, ident, lit, lit_list
 from reconciler.state.standing import merged
 from reconciler.state.state import DataFile
 
@@ -54,39 +54,59 @@ def told(
 def _told(
     engine: Engine, layers: Sequence[DataFile], attributes: dict[str, str], path_of: Callable[[DataFile], Path]
 ) -> str:
-    names = [f"a:{name}" for name in attributes]
-    base = _layer(engine, layers[0], names, attributes, path_of)
-    picked = ", ".join(["id", "k", *map(ident, names)])
+    values = [ident(f"a:{name}") for name in attributes]
+    picked = ", ".join(["id", "k", *values])
+    placed = [Placed(path=path_of(layer), layer=n, file=layer) for n, layer in enumerate(layers)]
+    base = f"({stacked(engine, placed[:1], attributes, carried=('k',))})"
     if len(layers) == 1:
         return f"(SELECT {picked} FROM {base} WHERE {PRESENT})"
-    stacked = " UNION ALL ".join(
-        f"SELECT *, {n} AS n FROM {_layer(engine, layer, names, attributes, path_of)}"
-        for n, layer in enumerate(layers[1:], 1)
-    )
     newest = ident(engine.table("newest"))
-    engine.run(
-        f"CREATE TEMP TABLE {newest} AS SELECT * FROM ({stacked}) "
-        "QUALIFY row_number() OVER (PARTITION BY id ORDER BY n DESC, file_row_number DESC) = 1"
-    )
+    engine.run(f"CREATE TEMP TABLE {newest} AS {newest_of(stacked(engine, placed[1:], attributes, carried=('k',)))}")
     kept = f"SELECT {picked} FROM {base} AS base ANTI JOIN {newest} AS later ON later.id = base.id WHERE {PRESENT}"
     return f"({kept} UNION ALL SELECT {picked} FROM {newest} WHERE {PRESENT})"
 
 
-def _layer(
-    engine: Engine,
-    layer: DataFile,
-    names: Sequence[str],
-    attributes: dict[str, str],
-    path_of: Callable[[DataFile], Path],
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A file and whose layer it is: the target's number, and the layer's, the base being 0."""
+
+    path: Path
+    file: DataFile
+    layer: int
+    target: int = 0
+
+
+def newest_of(rows: str) -> str:
+    """SQL of the newest row of every identifier of every target."""
+    order = "PARTITION BY target, id ORDER BY layer DESC, file_row_number DESC"
+    return f"SELECT * FROM ({rows}) QUALIFY row_number() OVER ({order}) = 1"
+
+
+def stacked(
+    engine: Engine, placed: Sequence[Placed], attributes: Mapping[str, str], *, carried: Sequence[str] = ()
 ) -> str:
-    read = f"read_parquet({lit(str(path_of(layer)))}, file_row_number = true)"
-    path = str(path_of(layer))
-    have = engine.parquet_columns([path])[path]
-    picked = ["id", "kind", "k", "held", "file_row_number"]
-    for name in names:
-        kind = DUCK_TYPES[attributes[name.removeprefix("a:")]]
-        picked.append(ident(name) if name in have else f"CAST(NULL AS {kind}) AS {ident(name)}")
-    return f"(SELECT {', '.join(picked)} FROM {read} WHERE {counted(layer)})"
+    """SQL of the rows that count of many files, read as one: ``target``, ``layer``, ``id``, ``kind`` and the attributes."""
+    files = list(dict.fromkeys(str(one.path) for one in placed))
+    have = engine.parquet_columns(files)
+    named = {name for file in files for name in have[file]}
+    picked = ["id", "kind", *carried, "file_row_number"]
+    for name, kind in attributes.items():
+        column = ident(f"a:{name}")
+        picked.append(column if f"a:{name}" in named else f"CAST(NULL AS {DUCK_TYPES[kind]}) AS {column}")
+    listed = ", ".join(picked)
+    if len(placed) == 1:
+        (one,) = placed
+        read = f"read_parquet({lit(files[0])}, file_row_number = true)"
+        return f"SELECT {one.target} AS target, {one.layer} AS layer, {listed} FROM {read} WHERE {counted(one.file)}"
+    table = ident(engine.table("layers"))
+    rows = ", ".join(f"({lit(str(one.path))}, {one.target}, {one.layer})" for one in placed)
+    engine.run(f"CREATE TEMP TABLE {table} (file VARCHAR, target INTEGER, layer INTEGER)")
+    engine.run(f"INSERT INTO {table} VALUES {rows}")
+    parts = {str(one.path): one.file for one in placed if one.file.ranges is not None}
+    spans = " ".join(f"WHEN {lit(path)} THEN {counted(file)}" for path, file in parts.items())
+    where = f" WHERE CASE filename {spans} ELSE TRUE END" if spans else ""
+    read = f"read_parquet({lit_list(files)}, filename = true, file_row_number = true, union_by_name = true)"
+    return f"SELECT target, layer, {listed} FROM {read} AS f JOIN {table} AS l ON l.file = f.filename{where}"
 
 
 def counted(layer: DataFile) -> str:
@@ -129,8 +149,4 @@ def fold(
     if known.told is None:
         raise ValueError("nothing to fold")
     values = "".join(f", {ident(f'a:{name}')}" for name in sorted(attributes))
-    return engine.copy(
-        f"SELECT id, 'add' AS kind, k, CAST([] AS VARCHAR[]) AS held{values} FROM {known.told} ORDER BY id",
-        to,
-        ordered=True,
-    )
+    return engine.copy(f"SELECT id, 'add' AS kind, k, CAST([] AS VARCHAR[]) AS held{values} FROM {known.told}", to)

@@ -168,7 +168,7 @@ class Engine:
         os.close(os.open(to, os.O_CREAT | os.O_WRONLY, 0o600))
         order = ", PRESERVE_ORDER true" if ordered else ""
         return self.count(
-            f"COPY ({sql}) TO {lit(str(to))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1{order})"
+            f"COPY ({sql}) TO {lit(str(to))} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1{order})"
         )
 
     @contextmanager

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.address import TargetKey
-from reconciler.data.baseline import PRESENT, counted
+from reconciler.data.baseline import PRESENT, Placed, newest_of, stacked
 from reconciler.data.candidates import contents
 from reconciler.data.engine import Engine
 from reconciler.data.membership import Members
-from reconciler.data.sql import DUCK_TYPES, disjunction, ident, lit, lit_list
+from reconciler.data.sql import disjunction, ident
 from reconciler.errors import SourceError
 from reconciler.state.state import DataFile
 
@@ -118,14 +118,16 @@ def _unread(engine: Engine, some: Sequence[Asked]) -> list[bool]:
 def _told(engine: Engine, listed: Sequence[Asked]) -> list[_Sums]:
     """Sums over what targets with the same attributes were told, newest wins; one pass over all their files."""
     kinds, told = listed[0].kinds, listed[0].told
-    placed = [(str(path), n, at) for n, one in enumerate(listed) for at, (path, _) in enumerate(one.layers)]
-    base, later = [one for one in placed if not one[2]], [one for one in placed if one[2]]
-    parts = {str(path): layer for one in listed for path, layer in one.layers if layer.ranges is not None}
-    rows = f"SELECT * FROM ({_read(engine, base, parts, told)}) AS base"
+    placed = [
+        Placed(path=path, file=file, target=n, layer=at)
+        for n, one in enumerate(listed)
+        for at, (path, file) in enumerate(one.layers)
+    ]
+    base, later = [one for one in placed if not one.layer], [one for one in placed if one.layer]
+    rows = f"SELECT * FROM ({stacked(engine, base, told)}) AS base"
     made = ""
     if later:
-        newest = "QUALIFY row_number() OVER (PARTITION BY target, id ORDER BY layer DESC, file_row_number DESC) = 1"
-        made = f"WITH later AS MATERIALIZED (SELECT * FROM ({_read(engine, later, parts, told)}) {newest}) "
+        made = f"WITH later AS MATERIALIZED ({newest_of(stacked(engine, later, told))}) "
         rows += " ANTI JOIN later ON later.target = base.target AND later.id = base.id UNION ALL SELECT * FROM later"
     one, two = contents(kinds, set(told))
     sums = engine.rows(
@@ -133,23 +135,3 @@ def _told(engine: Engine, listed: Sequence[Asked]) -> list[_Sums]:
     )
     found = {int(str(at)): (int(str(n)), int(str(a)), int(str(b))) for at, n, a, b in sums}
     return [found.get(n, (0, 0, 0)) for n in range(len(listed))]
-
-
-def _read(
-    engine: Engine, placed: Sequence[tuple[str, int, int]], parts: Mapping[str, DataFile], told: Mapping[str, str]
-) -> str:
-    """SQL of the rows that count of some layers (file, target's number, layer's number), as ``target`` and ``layer``."""
-    table = ident(engine.table("layers"))
-    engine.run(f"CREATE TEMP TABLE {table} (file VARCHAR, target INTEGER, layer INTEGER)")
-    engine.run(f"INSERT INTO {table} VALUES {', '.join(f'({lit(file)}, {at}, {n})' for file, at, n in placed)}")
-    files = list(dict.fromkeys(file for file, _, _ in placed))
-    have = engine.parquet_columns(files)
-    named = {name for file in files for name in have[file]}
-    picked = ["target", "layer", "id", "kind", "file_row_number"]
-    for name, kind in told.items():
-        column = ident(f"a:{name}")
-        picked.append(column if f"a:{name}" in named else f"CAST(NULL AS {DUCK_TYPES[kind]}) AS {column}")
-    read = f"read_parquet({lit_list(files)}, filename = true, file_row_number = true, union_by_name = true)"
-    spans = " ".join(f"WHEN {lit(file)} THEN {counted(parts[file])}" for file in files if file in parts)
-    where = f" WHERE CASE filename {spans} ELSE TRUE END" if spans else ""
-    return f"SELECT {', '.join(picked)} FROM {read} AS f JOIN {table} AS l ON l.file = f.filename{where}"
