@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,18 +34,25 @@ class Inputs:
     root: Path
     roots: Sequence[Path]
     _stats: dict[str, tuple[str, float] | None] = field(default_factory=dict)
+    _dumped: dict[int, tuple[Document, dict[str, object]]] = field(default_factory=dict)
+    """By identity; the document is kept, so that no other takes its number."""
 
     def digest(self, target: Target) -> str | None:
         """The digest; None when the rows have to be computed whatever it would be."""
         sources = {link.catalogue.name: self._stamp(link.catalogue) for link in target.links}
         if None in sources.values() or any(_asks_clock(link) for link in target.links):
             return None
-        documents = [
-            [one.model_dump(mode="json", exclude={"description", "labels"}) for one in _documents(link)]
-            for link in target.links
-        ]
-        parts = [__version__, version("duckdb"), RULES, str(target.key), documents, sorted(sources.items())]
+        documents = [[self._said(one) for one in _documents(link)] for link in target.links]
+        parts = [__version__, _duckdb(), RULES, str(target.key), documents, sorted(sources.items())]
         return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    def _said(self, document: Document) -> dict[str, object]:
+        """What a document says; many links share their catalogue, mapping and action."""
+        found = self._dumped.get(id(document))
+        if found is None:
+            dumped = document.model_dump(mode="json", exclude={"description", "labels"})
+            found = self._dumped[id(document)] = (document, dumped)
+        return found[1]
 
     def newest(self, spec: Catalogue) -> float | None:
         """Modification time of the newest file of the rows; None when the catalogue declares no freshness."""
@@ -71,6 +79,12 @@ class Inputs:
             text = "|".join(f"{p}:{s.st_size}:{s.st_ino}:{s.st_mtime_ns}:{s.st_ctime_ns}" for p, s in stats)
             self._stats[pattern] = text, max(s.st_mtime for _, s in stats)
         return self._stats[pattern]
+
+
+@cache
+def _duckdb() -> str:
+    """Version of the engine, which need not be imported for it."""
+    return version("duckdb")
 
 
 def _asks_clock(link: Link) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 
 _TRAP = re.compile(r"--|/\*|\\")
 """Comments and escapes: where DuckDB could see the end of a text at another place. ``e'…'`` is another, see `_BARE`."""
@@ -34,18 +35,24 @@ def plain_shape(sql: str, fields: AbstractSet[str]) -> str | None:
     """
     if _TRAP.search(sql) or not sql.strip():
         return None
-    bare, texts = _TEXT.sub("'", sql), _TEXT.findall(sql)
-    if bare.count("'") != len(texts):
-        return None  # a text that does not end
+    texts = _TEXT.findall(sql)
+    whole = [_WHOLE.sub("1", part) for part in _TEXT.split(sql)]
+    shape = "".join(piece for pair in zip(whole, [*texts, ""], strict=True) for piece in pair)
+    return shape if _is_plain(shape, frozenset(fields)) else None
+
+
+@lru_cache(maxsize=1 << 12)
+def _is_plain(shape: str, fields: frozenset[str]) -> bool:
+    """Whether a condition without traps is plain; thousands of segments differ by their numbers only."""
+    bare = _TEXT.sub("'", shape)
+    if bare.count("'") != len(_TEXT.findall(shape)):
+        return False  # a text that does not end
     if not _BARE.fullmatch(bare) or not _balanced(bare):
-        return None
+        return False
     low = bare.lower()
     if not all(word in _WORDS or word in fields for word in _WORD.findall(low)):
-        return None
-    if not _WORDS.issuperset(_CALL.findall(low)):
-        return None  # a field in the place of a function
-    whole = [_WHOLE.sub("1", part) for part in _TEXT.split(sql)]
-    return "".join(piece for pair in zip(whole, [*texts, ""], strict=True) for piece in pair)
+        return False
+    return _WORDS.issuperset(_CALL.findall(low))  # no field in the place of a function
 
 
 def plain_fields(sql: str, fields: Collection[str]) -> frozenset[str] | None:

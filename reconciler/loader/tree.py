@@ -11,7 +11,7 @@ import yaml
 
 from reconciler.errors import Word
 from reconciler.loader.nodes import MAX_DEPTH, Document, Mark
-from reconciler.loader.scalars import Scalar, Surprise, plain
+from reconciler.loader.scalars import Surprise, plain
 
 Value = str | int | float | bool | date | None | list["Value"] | dict[str, "Value"]
 Path = tuple[str | int, ...]
@@ -77,11 +77,19 @@ class Reader:
             elif key.value in found:
                 what = f"the key {_short(key.value)} is written twice"
                 self._flaw((*path, KEY), key, "duplicate-key", what, "keep one of them")
-            elif (word := _word(value)) is not None:
-                found[key.value] = word
+            elif type(value) is yaml.ScalarNode and value.style and not value.tag:
+                found[key.value] = str(value.value)
             else:
-                found[key.value] = self.read(value, (*path, key.value))
+                found[key.value] = self._value(value, path, key.value)
         return found
+
+    def _value(self, node: yaml.Node, path: Path, key: str) -> Value:
+        """The value of a key; most are plain words, which need no path."""
+        if type(node) is yaml.ScalarNode and not node.tag and not node.style:
+            word = plain(node.value)
+            if word is not None and type(word) is not Surprise:
+                return cast(Value, word)
+        return self.read(node, (*path, key))
 
     def _bomb(self, node: yaml.Node) -> bool:
         """Whether collections repeated by aliases pass the limit."""
@@ -148,14 +156,6 @@ def _below(node: yaml.Node, step: str | int) -> tuple[yaml.ScalarNode | None, ya
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
         return None, node.value[step]
     return None
-
-
-def _word(node: yaml.Node) -> Scalar:
-    """The value of a scalar that is nothing but that; None for a node that has to be looked at with its path."""
-    if type(node) is not yaml.ScalarNode or node.tag:
-        return None
-    found = str(node.value) if node.style else plain(node.value)
-    return None if isinstance(found, Surprise) else found
 
 
 def _short(text: str) -> str:

@@ -91,7 +91,7 @@ def _change(
     course: Course, staged: Staged, file: DataFile | None, *, serial: int, now: datetime, budgets: Budgets
 ) -> Change:
     course = _without_nobody(course, staged)
-    after = state_after(course, serial=serial, now=now).model_copy(update={"inputs": staged.inputs})
+    after = state_after(course, serial=serial, now=now, inputs=staged.inputs)
     settings = _settings(course, after)
     change = Change(
         address=_address(course),
@@ -164,6 +164,8 @@ def _batches(course: Course, rows: Rows, pace: Pace) -> tuple[Batch, ...]:
 
 def _kinds(course: Course, rows: Rows) -> dict[str, int]:
     """What of the file is sent; an audience that starts anew needs no removals: they wait for a refusal."""
+    if rows == Rows():
+        return {}
     needed = [kind for kind in RowKind if not course.void or kind not in (RowKind.CONSENT, RowKind.REMOVE)]
     return {kind.value: getattr(rows, kind.value) for kind in needed if getattr(rows, kind.value)}
 

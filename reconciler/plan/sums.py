@@ -41,6 +41,9 @@ def _extra_requests(change: Change) -> int:
 
 
 def _summed(change: Change) -> Change:
+    if change.op is Op.NONE and not (change.refused or change.batches or change.consent_batches or change.kinds):
+        at_rest = {"outcome": Outcome.NONE, "requests_why": ""}
+        return change if change.outcome is Outcome.NONE else change.model_copy(update=at_rest)
     sent = sendable(change)
     rows, planned_rows = rows_in(sent), change.planned_rows
     extra = 0 if change.refused else _extra_requests(change)

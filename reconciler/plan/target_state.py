@@ -18,12 +18,12 @@ SETTINGS = ("destination", "api_url", "api_version", "keys", "prevent_destroy", 
 FULL = (Op.CREATE, Op.ADOPT, Op.FULL)
 
 
-def state_after(course: Course, *, serial: int, now: datetime) -> TargetState:
+def state_after(course: Course, *, serial: int, now: datetime, inputs: str = "") -> TargetState:
     """The target's state after the commit; of an orphan what is known already."""
     if course.target is None:
         if course.known is None:
             raise ValueError("a course has a target or is an orphan of the state")
-        return course.known
+        return course.known.model_copy(update={"inputs": inputs})
     known, target = course.known, course.target
     own = known is not None and course.op is not Op.ADOPT
     return TargetState(
@@ -48,6 +48,7 @@ def state_after(course: Course, *, serial: int, now: datetime) -> TargetState:
         last_full=now if course.op in FULL or known is None else known.last_full,
         last_commit=now,
         last_write=known.last_write if known and not course.create else None,
+        inputs=inputs,
         once_done=tuple(sorted(link.address for link in target.links if _once(link))),
     )
 
