@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from reconciler.address import IdType, TargetKey
@@ -58,6 +59,7 @@ class Evaluated:
 
 def evaluate(engine: Engine, courses: Sequence[Course], standings: Mapping[str, Standing], ground: Ground) -> Evaluated:
     """Stages every course that has rows to compare. Raises SpecInvalid for SQL and sources that are wrong."""
+    ground = replace(ground, path_of=cache(ground.path_of))  # a thousand targets' files are looked at once
     inputs = Inputs(ground.root, ground.roots)
     digests = {one.key: inputs.digest(one.target) for one in courses if one.staged and one.target and not one.forget}
     staged = {

@@ -88,6 +88,7 @@ def stacked(
     """SQL of the rows that count of many files, read as one: ``target``, ``layer``, ``id``, ``kind`` and the attributes."""
     files = list(dict.fromkeys(str(one.path) for one in placed))
     have = engine.parquet_columns(files)
+    different = len({have[file] for file in files}) > 1
     named = {name for file in files for name in have[file]}
     picked = ["id", "kind", *carried, "file_row_number"]
     for name, kind in attributes.items():
@@ -105,7 +106,7 @@ def stacked(
     parts = {str(one.path): one.file for one in placed if one.file.ranges is not None}
     spans = " ".join(f"WHEN {lit(path)} THEN {counted(file)}" for path, file in parts.items())
     where = f" WHERE CASE filename {spans} ELSE TRUE END" if spans else ""
-    read = f"read_parquet({lit_list(files)}, filename = true, file_row_number = true, union_by_name = true)"
+    read = f"read_parquet({lit_list(files)}, filename = true, file_row_number = true, union_by_name = {different})"
     return f"SELECT target, layer, {listed} FROM {read} AS f JOIN {table} AS l ON l.file = f.filename{where}"
 
 
