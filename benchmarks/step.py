@@ -19,9 +19,10 @@ def main() -> None:
     from reconciler.data.engine import Engine
     from reconciler.data.inputs import Inputs
     from reconciler.errors import Location
-    from reconciler.evaluate import Ground, evaluate
+    from reconciler.evaluate import evaluate
     from reconciler.plan.course import Course
     from reconciler.plan.values import Op
+    from reconciler.recognise import Ground
     from reconciler.state.reader import StateReader
     from reconciler.state.standing import Acked, stand
 

@@ -2,72 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from reconciler.address import IdType, TargetKey
 from reconciler.batch.items import item_of
 from reconciler.course import Course
-from reconciler.data import baseline, candidates, catalogue, delta
-from reconciler.data.candidates import Digest
+from reconciler.data import baseline, catalogue, delta
 from reconciler.data.catalogue import Found, Opened
 from reconciler.data.checks import RULES
 from reconciler.data.engine import Engine
-from reconciler.data.inputs import Inputs
 from reconciler.data.membership import Members, members_of
 from reconciler.data.segments import check_segments
 from reconciler.data.source import SourceMissing
-from reconciler.data.staged import Counts, Staged
+from reconciler.data.staged import Staged
 from reconciler.data.still import Asked, still
-from reconciler.data.told import Excerpt, Where, source_problem, sql_problem
+from reconciler.data.told import source_problem, sql_problem
 from reconciler.data.verdict import Rules
 from reconciler.errors import SpecInvalid
 from reconciler.link import Link
 from reconciler.plan.target_state import on_exit_of
-from reconciler.plan.values import Op
+from reconciler.recognise import Evaluated, Ground, Recognised, recognise
 from reconciler.spec import Catalogue
 from reconciler.state.standing import Standing
-from reconciler.state.state import DataFile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """Where data lies, and who wants to hear of progress."""
+def evaluate(
+    engine: Engine,
+    courses: Sequence[Course],
+    standings: Mapping[str, Standing],
+    ground: Ground,
+    recognised: Recognised | None = None,
+) -> Evaluated:
+    """Stages every course that has rows to compare. Raises SpecInvalid for SQL and sources that are wrong.
 
-    root: Path
-    roots: Sequence[Path] = ()
-    where: Where
-    excerpt: Excerpt = lambda *_: ""
-    progress: Callable[[str], None]
-    path_of: Callable[[DataFile], Path]
-    locate: Callable[[DataFile], Path]
-    """A small file of the state: its digest is checked every time."""
-    retry_rejects: bool = False
-    digest: Digest = candidates.digest
-    """The hash of the fast path; its collisions cost time, never a row."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluated:
-    """The deltas of a run, and what they were computed from."""
-
-    staged: dict[TargetKey, Staged] = field(default_factory=dict)
-    sources: dict[str, str] = field(default_factory=dict)
-
-
-def evaluate(engine: Engine, courses: Sequence[Course], standings: Mapping[str, Standing], ground: Ground) -> Evaluated:
-    """Stages every course that has rows to compare. Raises SpecInvalid for SQL and sources that are wrong."""
+    `recognised` is what `recognise` says of the same courses, where somebody has asked it already.
+    """
     ground = replace(ground, path_of=cache(ground.path_of))  # a thousand targets' files are looked at once
-    inputs = Inputs(ground.root, ground.roots)
-    digests = {one.key: inputs.digest(one.target) for one in courses if one.staged and one.target and not one.forget}
-    staged = {
-        course.key: _recognised(course, inputs, engine.now.timestamp())
-        for course in courses
-        if _same_inputs(course, standings.get(str(course.key)), digests.get(course.key), ground)
-    }
-    todo = [course for course in courses if course.staged and course.key not in staged]
+    known = recognised or recognise(courses, standings, ground, now=engine.now)
+    staged, digests, todo = dict(known.staged), known.digests, known.todo
     if not todo:  # nothing to ask DuckDB, which is not even opened
         return Evaluated(staged=staged)
     specs = {link.catalogue.name: link.catalogue for course in todo if course.target for link in course.target.links}
@@ -86,30 +61,6 @@ def evaluate(engine: Engine, courses: Sequence[Course], standings: Mapping[str, 
         staged[course.key] = replace(one, inputs=digests.get(course.key) or "" if clean else "")
     sources = {_shown(path, ground.root): value for one in opened.values() for path, value in one.fingerprints.items()}
     return Evaluated(staged=staged, sources=sources)
-
-
-def _same_inputs(course: Course, standing: Standing | None, digest: str | None, ground: Ground) -> bool:
-    """Whether nothing can have changed since the last commit: same inputs, and Batch knows all that came of them."""
-    if standing is None or not digest or ground.retry_rejects:
-        return False
-    known = standing.known
-    steady = course.op is Op.DELTA and not (course.everybody or course.void or course.refused)
-    baseline = known.baseline
-    at_rest = known.pending is None and not standing.unsure and known.committed
-    return steady and at_rest and baseline.trusted and baseline.rules == RULES and known.inputs == digest
-
-
-def _recognised(course: Course, inputs: Inputs, now: float) -> Staged:
-    """What comparing would find, without reading a row: everybody is who they were at the last commit."""
-    assert course.target is not None
-    assert course.known is not None
-    count = course.known.baseline.count
-    newest = {link.catalogue.name: inputs.newest(link.catalogue) for link in course.target.links}
-    return Staged(
-        counts=Counts(members=count, rows_read=count, source_rows=max(count, 1), after=count),
-        oldest={name: max(0.0, now - at) for name, at in newest.items() if at is not None},
-        inputs=course.known.inputs,
-    )
 
 
 def _shown(path: str, root: Path) -> str:

@@ -66,7 +66,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: runs a command and turns every outcome into one clear message and a documented exit code."""
-    gc.set_threshold(50_000, 20, 50)  # documents, state and plan of thousands of links are no garbage
+    gc.set_threshold(200_000, 20, 50)  # documents, state and plan of thousands of links are no garbage
     sys.exit(run(sys.argv[1:]))
 
 

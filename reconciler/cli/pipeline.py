@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,12 +17,12 @@ from reconciler.batch.factory import client_for_state, open_clients
 from reconciler.batch.pacing import Pacers
 from reconciler.cli.progress import Reporter
 from reconciler.cli.session import Session, state_keys
-from reconciler.course import Selection, decide, unmanaged
+from reconciler.course import Course, Selection, decide, unmanaged
 from reconciler.data.engine import Engine
-from reconciler.evaluate import Evaluated, Ground, evaluate
 from reconciler.plan import Plan
 from reconciler.plan.make import make_plan
 from reconciler.policy import check
+from reconciler.recognise import Evaluated, Ground, recognise
 from reconciler.refresh import refresh
 from reconciler.spec import Destination
 from reconciler.state.lock import Permit
@@ -143,7 +143,7 @@ def plan_with(
         subset=Selection(keys=wish.keys) if wish.keys is not None else None,
     )
     ground = _ground(session, reader, wish, reporter)
-    evaluated = evaluate(engine, courses, standings, ground)
+    evaluated = _evaluated(engine, courses, standings, ground)
     plan = make_plan(
         courses,
         evaluated.staged,
@@ -162,6 +162,16 @@ def plan_with(
     )
     plan = check(plan, targets, project=session.project, state=state, now=session.now, no_delete=wish.no_delete)
     return Planned(plan=_warned(plan, session), staging=engine.folder, clients=clients, rejects=_rejects(evaluated))
+
+
+def _evaluated(engine: Engine, courses: Sequence[Course], standings: dict[str, Standing], ground: Ground) -> Evaluated:
+    """The deltas; where every target is recognised, nothing that computes them is even imported."""
+    known = recognise(courses, standings, ground, now=engine.now)
+    if not known.todo:
+        return Evaluated(staged=known.staged)
+    from reconciler.evaluate import evaluate
+
+    return evaluate(engine, courses, standings, ground, known)
 
 
 def _warned(plan: Plan, session: Session) -> Plan:

@@ -45,7 +45,6 @@ def command(
     from reconciler.cli.signals import cancelled_by_signals
     from reconciler.cli.subset import chosen
     from reconciler.data.engine import Engine
-    from reconciler.planfile import save
 
     session = open_session(options)
     keys = chosen(session.resolution, targets, labels_of(labels), loaded=session.loaded)
@@ -64,6 +63,8 @@ def command(
         code = exit_code_of_plan(planned.plan) if detailed_exitcode else ExitCode.OK
         plan = planned.plan.model_copy(update={"exit_code": int(code)})
         if out is not None:
+            from reconciler.planfile import save
+
             save(out, planned.plan, planned.staging, seal=seal_of(session))
         keep_rejects(
             session.state_root, planned.rejects, now=session.now, what="plan", seal=seal_of(session), quiet=True

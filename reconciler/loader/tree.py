@@ -87,8 +87,8 @@ class Reader:
         """The value of a key; most are plain words, which need no path."""
         if type(node) is yaml.ScalarNode and not node.tag and not node.style:
             word = plain(node.value)
-            if word is not None and type(word) is not Surprise:
-                return cast(Value, word)
+            if word is not None and not isinstance(word, Surprise):
+                return word
         return self.read(node, (*path, key))
 
     def _bomb(self, node: yaml.Node) -> bool:

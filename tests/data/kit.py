@@ -22,11 +22,12 @@ from reconciler.data.engine import Engine
 from reconciler.data.reject_list import Rejected
 from reconciler.data.staged import Staged
 from reconciler.errors import Location
-from reconciler.evaluate import Ground, evaluate
+from reconciler.evaluate import evaluate
 from reconciler.link import Resolution, Target, resolve
 from reconciler.plan.course import Course
 from reconciler.plan.target_state import state_after
 from reconciler.plan.values import Op
+from reconciler.recognise import Ground
 from reconciler.spec import MODELS, Spec, address_of
 from reconciler.state.standing import Standing, merged, subtract
 from reconciler.state.state import DataFile, TargetState

@@ -13,7 +13,7 @@ from reconciler.cli import pipeline, planning
 from reconciler.data.engine import Engine
 with Engine(now=datetime(2026, 1, 1, tzinfo=UTC)) as engine:
     Http("http://127.0.0.1:9", headers={}, timeout=1, destination="shop").close()
-    heavy = ("duckdb", "sqlglot", "anyio", "rich", "pygments", "deepdiff", "jsonschema", "reconciler.apply")
+    heavy = ("duckdb", "sqlglot", "anyio", "rich", "pygments", "deepdiff", "jsonschema", "reconciler.apply", "reconciler.evaluate")
     print(sorted(name for name in heavy if name in sys.modules))
     engine.run("SELECT 1")
     print("duckdb" in sys.modules)
