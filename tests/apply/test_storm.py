@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ def keeping(where: str, root: Path, chance: random.Random) -> Iterator[tuple[str
         yield "", lambda: None
         return
     with servers.s3() as environ, environment(environ):
-        url = f"s3://{servers.BUCKET}/shop"
+        url = f"s3://{servers.BUCKET}/{uuid.uuid4().hex}"
 
         def mend() -> None:
             unlock(open_bucket(url, cache=root.parent / "operator", environ=os.environ))

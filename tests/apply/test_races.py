@@ -1,0 +1,107 @@
+"""Runs that meet, that outlive their lock, and that find a state older than Batch."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from reconciler.emulator import Options, running
+from reconciler.state.bucket import open_bucket
+from reconciler.state.lease import holder_of
+from tests.apply.people import LINKS, Link, opened
+from tests.apply.shop import KEYS, Shop
+from tests.apply.test_storm import keeping
+from tests.apply.warm import ROOT, Warm
+
+OURS = tuple(link for link in LINKS if link.name in ("l2", "l6"))
+
+
+@contextmanager
+def slow(tmp_path: Path, where: str, links: tuple[Link, ...] = OURS) -> Iterator[Shop]:
+    """A shop whose Batch takes half a second for each answer, about to apply its first upload."""
+    root = tmp_path / "shop"
+    options = Options(rate_scale=0, indexing_delay=0.02, slow_seconds=0.5)
+    with running(options) as url, keeping(where, root, random.Random(1)) as (state, _):
+        shop = Shop(root, url, opened(24, random.Random(1), links))
+        shop.project += state
+        shop.write()
+        shop.post("faults", slow=1)
+        yield shop
+
+
+def wait_for_a_write(shop: Shop) -> int:
+    """How many there are, once there is one."""
+    while not (seen := shop.writes()[1]):
+        time.sleep(0.05)
+    return seen
+
+
+@pytest.mark.parametrize("where", ["disk", "bucket"])
+def test_of_two_at_once_one_works_and_the_other_finds_nothing_left_to_do(tmp_path: Path, where: str) -> None:
+    with slow(tmp_path, where) as shop, Warm(tmp_path) as warm:
+        warm.start("apply", "-C", str(shop.root), "--auto-approve", **KEYS, BATCHCTL_API_URL=shop.url)
+        wait_for_a_write(shop)
+        shop.post("faults", slow=0)
+        refused = shop.command("apply", "--auto-approve", "--lock-timeout", "0")
+        assert (refused.code, "another run holds the state" in refused.err) == (5, True), refused
+        waited = shop.apply()
+        assert (warm.wait(), waited.code, waited.plan["totals"]["planned"]) == (0, 0, 0), warm.said + str(waited)
+        assert shop.writes()[1] == 2 * len(OURS), "a create and an upload for each audience, none of them twice"
+        shop.converged()
+
+
+def test_a_run_that_is_interrupted_frees_the_lease(tmp_path: Path) -> None:
+    with slow(tmp_path, "bucket") as shop, Warm(tmp_path) as warm:
+        place = open_bucket(shop.project.split()[-1].rstrip("}"), cache=tmp_path / "operator", environ=os.environ)
+        pid = warm.start("apply", "-C", str(shop.root), "--auto-approve", **KEYS, BATCHCTL_API_URL=shop.url)
+        wait_for_a_write(shop)
+        assert holder_of(place) is not None
+        os.kill(pid, signal.SIGTERM)
+        assert warm.wait() == 143, warm.said
+        assert holder_of(place) is None
+        shop.post("faults", slow=0)
+        done = shop.apply("--lock-timeout", "0")
+        assert done.code == 0, done
+        shop.converged()
+
+
+SLEEPING = """
+import os, sys, time
+clock = time.time
+time.time = lambda: clock() + (3600 if os.path.exists(sys.argv[1]) else 0)
+from reconciler.cli.main import run
+sys.exit(run(sys.argv[2:]))
+"""
+"""The command on a machine that slept for an hour if a file is there."""
+
+
+def test_a_run_that_slept_longer_than_its_lease_sends_nothing_more(tmp_path: Path) -> None:
+    slept = tmp_path / "slept"
+    with slow(tmp_path, "bucket") as shop:
+        command = [sys.executable, "-c", SLEEPING, str(slept), "apply", "-C", str(shop.root), "--auto-approve"]
+        environ = {**os.environ, **KEYS, "BATCHCTL_API_URL": shop.url, "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(
+            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            seen = wait_for_a_write(shop)
+            slept.touch()
+            said = process.communicate(timeout=60)[0]
+        assert process.returncode == 1, said
+        assert "sends nothing more" in said
+        assert "Traceback" not in said
+        assert shop.writes()[1] <= seen + len(OURS), "those in flight"
+        assert shop.writes()[1] < 2 * len(OURS)
+        shop.post("faults", slow=0)
+        done = shop.command("state", "unlock", "--auto-approve")
+        assert done.code == 0, done
+        assert shop.apply().code == 0
+        shop.converged()
