@@ -131,8 +131,10 @@ class Sender:
         if getattr(error, "maybe_processed", False):
             self.sent.unknown.append((start, stop))
             return
-        if not isinstance(error, Locked):  # without the lock nothing is written either
-            self._log(number, start, start)
+        if isinstance(error, Locked):  # it was not sent, and without the lock nothing is written either
+            self.sent.requests -= 1
+            return
+        self._log(number, start, start)
         if not isinstance(error, Cancelled):
             self.sent.failed.append((start, stop))
 
