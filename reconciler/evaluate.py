@@ -150,7 +150,7 @@ def _only_link(course: Course, standing: Standing | None) -> Link | None:
     """The link of a target that is compared on no other footing than who is in it and what was told; else None."""
     if standing is None or course.target is None or len(course.target.links) != 1:
         return None
-    if course.forget or course.void or course.everybody or standing.unsure or standing.known.baseline.rules != RULES:
+    if course.forget or course.void or course.everybody or standing.doubtful or standing.known.baseline.rules != RULES:
         return None
     told = standing.known.baseline.attributes
     same_types = all(told.get(one.name, one.type) == one.type for one in course.target.attributes)
@@ -171,7 +171,7 @@ def _stage(
     told = baseline.told(
         engine,
         () if blank or standing is None else standing.layers,
-        () if blank or standing is None else standing.unsure,
+        () if blank or standing is None else standing.doubtful,
         attributes={**sent, **told_types},
         path_of=ground.path_of,
     )

@@ -65,7 +65,8 @@ def compact(store: StateStore, state: State, known: TargetState, *, now: datetim
     refusals = told.refusals
     if refusals is not None:
         name = name_of(known.key, "refusals", state, ".parquet")
-        refusals = store.put_file(store.path_of(refusals, verify=True), name, rows=refusals.rows)
+        ranges, path = refusals.ranges, store.path_of(refusals, verify=True)
+        refusals = store.put_file(path, name, rows=refusals.rows).model_copy(update={"ranges": ranges})
     folded = told.model_copy(update={"files": (file,), "refusals": refusals})
     return store.write(state.with_target(known.model_copy(update={"baseline": folded})))
 

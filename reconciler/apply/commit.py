@@ -81,16 +81,16 @@ def _refused(
 ) -> tuple[int, DataFile | None]:
     """Members after the commit and the file of refusals; counted anew where not all that was planned was done."""
     before, pending = target.baseline.refusals, target.pending
-    in_part = change.consent_only or change.consent_refused
+    narrowed = change.consent_only or change.consent_refused
     if pending is None or pending.file is None:
-        return (target.baseline.count if in_part else change.counts.after), before
-    if not refused and not in_part and before is None:
+        return (target.baseline.count if narrowed else change.counts.after), before
+    if not refused and not narrowed and before is None:
         return change.counts.after, None
     store = tools.books.store
     with Engine(now=tools.clock(), memory="120MB", threads=1) as engine:
         local = engine.path("refusals")
         sent = layers_of.counted(pending.file)
-        rows = refusals.record(
+        rows, in_part = refusals.record(
             engine,
             before=store.path_of(before, verify=True) if before else None,
             file=store.path_of(pending.file),
@@ -100,8 +100,10 @@ def _refused(
         )
         known = layers_of.told(engine, told, (), attributes=target.baseline.attributes, path_of=store.path_of)
         count = engine.count(f"SELECT count(*) FROM {known.told}") if known.told else 0
-        name = tools.books.take(local, change.target_key, "refusals", rows=rows) if rows else None
-    return count if refused or in_part else change.counts.after, name
+        file = tools.books.take(local, change.target_key, "refusals", rows=rows) if rows else None
+        if file is not None:
+            file = file.model_copy(update={"ranges": ((0, in_part),) if in_part else ()})
+    return count if refused or narrowed else change.counts.after, file
 
 
 def _folded(

@@ -10,6 +10,7 @@ from reconciler.apply.tools import Progress, Tools
 from reconciler.batch.client import Client, Written
 from reconciler.batch.transport import Cancelled
 from reconciler.data.bodies import Bodies
+from reconciler.data.refusals import IN_PART
 from reconciler.errors import BatchctlError, BatchError, Locked, Refused4xx
 from reconciler.plan import Change
 from reconciler.state.acks import SENDING, Ack, AckLog
@@ -158,7 +159,8 @@ class Sender:
         words: dict[int, str] = {}
         for error in written.errors:
             words_of = error.reason or error.category or "refused"
-            text = f"{error.attribute}: {words_of}" if error.attribute else words_of
+            between = IN_PART if self.change.target_key.is_profiles else ": "
+            text = f"{error.attribute}{between}{words_of}" if error.attribute else words_of
             words.setdefault(start + max(error.index, 0), text)
         refused = tuple(sorted(words.items()))
         at = self._log(number, start, stop, written.token, refused)
@@ -219,7 +221,7 @@ class Sender:
             self.sent.requests += 1
             try:
                 self.client.write_profiles(self.change.route, self.bodies.take(row, row + 1, item=self.second_item), 1)
-                refused = ((row, f"removing values was refused, the others were sent: {error.why or error.what}"),)
+                refused = ((row, f"removing values{IN_PART}{error.why or error.what}"),)
             except Refused4xx:
                 self.sent.requests_refused += 1
         self._log(number, row, row + 1, refused=refused)

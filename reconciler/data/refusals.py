@@ -10,6 +10,9 @@ from reconciler.data.sql import ident, lit
 
 PREFIX = "refused by Batch: "
 """Before Batch's own words, in the reason of a reject."""
+IN_PART = " was refused, the others were sent: "
+"""Between what was refused of a profile and Batch's words; its other values are stored all the same:
+https://doc.batch.com/developer/api/cep/profiles/update"""
 
 
 def wish(columns: Sequence[str]) -> str:
@@ -28,21 +31,30 @@ def wish(columns: Sequence[str]) -> str:
 
 def record(
     engine: Engine, *, before: Path | None, file: Path, sent: str, refused: Iterable[tuple[int, str]], to: Path
-) -> int:
-    """Writes the refusals (id, wish, reason) after an upload; how many there are.
+) -> tuple[int, int]:
+    """Writes the refused rows, with wish and reason, after an upload; how many, and how many of them, the first, in part.
 
     `sent` is an SQL condition over ``file_row_number``: older refusals of identifiers sent now are dropped.
     """
     read = f"read_parquet({lit(str(file))}, file_row_number = true)"
-    columns = [name for name, _ in engine.columns(f"SELECT * FROM {read}") if name.startswith("a:")]
+    types = {name: kind for name, kind in engine.columns(f"SELECT * FROM {read}") if name.startswith("a:")}
+    values = "".join(f", {ident(name)}" for name in types)
     table = _words(engine, refused)
-    fresh = (
-        f"SELECT id, {wish(columns)} AS wish, reason FROM {read} AS f JOIN {table} AS w ON w.row = f.file_row_number"
+    rows = (
+        f"SELECT id, kind, k, held{values}, {wish(list(types))} AS wish, reason "
+        f"FROM {read} AS f JOIN {table} AS w ON w.row = f.file_row_number"
     )
-    older = ""
     if before is not None:
-        older = f" UNION ALL SELECT id, wish, reason FROM read_parquet({lit(str(before))}) WHERE id NOT IN (SELECT id FROM {read} WHERE {sent})"
-    return engine.copy(f"SELECT * FROM ({fresh}{older}) ORDER BY id", to, ordered=True)
+        file_before = f"read_parquet({lit(str(before))})"
+        kept = [
+            f"TRY_CAST({ident(name)} AS {types[name]}) AS {ident(name)}" if name in types else ident(name)
+            for name, _ in engine.columns(f"SELECT * FROM {file_before}")
+        ]
+        gone = f"id IN (SELECT id FROM {read} WHERE {sent})"
+        rows += f" UNION ALL BY NAME SELECT {', '.join(kept)} FROM {file_before} WHERE NOT {gone}"
+    in_part = f"contains(reason, {lit(IN_PART)})"
+    written = engine.copy(f"SELECT * FROM ({rows}) ORDER BY {in_part} DESC, id", to, ordered=True)
+    return written, engine.count(f"SELECT count(*) FROM read_parquet({lit(str(to))}) WHERE {in_part}")
 
 
 def listed(engine: Engine, *, file: Path, refused: Iterable[tuple[int, str]], link: str, to: Path) -> int:

@@ -45,6 +45,12 @@ class Standing:
     """Rows whose fate is unknown."""
     acked: Acked
 
+    @property
+    def doubtful(self) -> tuple[DataFile, ...]:
+        """`unsure`, and before it the rows of profiles of which Batch refused a part and stored the rest."""
+        refused = self.known.baseline.refusals
+        return ((refused,) if refused is not None and refused.ranges else ()) + self.unsure
+
 
 def stand(known: TargetState, acked: Acked) -> Standing:
     """Folds the acknowledgements of a pending intent into what is known of its target."""
@@ -54,7 +60,8 @@ def stand(known: TargetState, acked: Acked) -> Standing:
     layers = known.baseline.files
     if acked.told:
         layers = (*layers, pending.file.model_copy(update={"ranges": acked.told}))
-    open_rows = subtract(intended(pending), acked.accepted)
+    settled = acked.told if known.key.is_profiles else acked.accepted  # a profile may be refused in part
+    open_rows = subtract(intended(pending), settled)
     unsure = known.uncertain
     if open_rows:
         unsure = (*unsure, pending.file.model_copy(update={"ranges": open_rows}))

@@ -80,7 +80,10 @@ class Baseline(_Value):
     identifier: str = ""
     """Digest of identifier kind and fields; another one means a full upload."""
     refusals: DataFile | None = None
-    """Parquet (id, wish UUID, reason) of rows Batch refused: sent again only when the wish changes."""
+    """Rows Batch refused, with wish UUID and reason: sent again only when the wish changes.
+
+    `ranges` are those that may be stored in part, of which Batch holds what nobody was told.
+    """
     trusted: bool = True
     """False after adoption or import: membership is unknown until the next full upload."""
 

@@ -136,6 +136,34 @@ def test_partial_errors_of_profiles_are_rejects(tmp_path: Path) -> None:
         shop.converged()
 
 
+@pytest.mark.parametrize("how", ["leaves", "withdraws", "is back", "compacted"])
+def test_what_batch_stored_of_a_row_it_refused_in_part_is_not_forgotten(tmp_path: Path, how: str) -> None:
+    with shop_of(tmp_path, L["l8"], count=30) as shop:
+        people = shop.world.people
+        if how == "is back":
+            shop.turn()
+        before = dict(people)
+        for pid, one in people.items():
+            people[pid] = replace(one, tier="silver" if one.tier != "silver" else "gold", spent=7.25)
+        shop.post("faults", partial=1)
+        assert shop.apply().code == 7
+        shop.post("faults", partial=0)
+        shop.post("settle")
+        stored = shop.held(PROFILES)
+        assert stored
+        if how == "is back":
+            people.update(before)
+        elif how == "withdraws":
+            people.update({pid: replace(one, ok=False) for pid, one in people.items()})
+        else:
+            people.update({pid: replace(one, pts=1) for pid, one in people.items()})
+        if how == "compacted":
+            assert shop.command("state", "compact").code == 0
+        assert shop.apply().code == 0
+        shop.converged()
+        assert bool(shop.held(PROFILES)) == (how == "is back")
+
+
 def test_a_partial_error_that_names_no_row_is_searched_for(tmp_path: Path) -> None:
     world = opened(40, random.Random(4), (L["l8"],))
     meant = sorted(world.believed()[PROFILES])[3]

@@ -47,6 +47,8 @@ class Weather(RuleBasedStateMachine):
         url = self.stack.enter_context(running(options))
         self.shop = Shop(folder, url, world, retry="attempts: 4, deadline: 5s")
         self.foreign = False
+        self.ours = False
+        """Our creation was answered; one that was not is ours only while nobody is in it."""
 
     @rule()
     def people_move(self) -> None:
@@ -70,7 +72,9 @@ class Weather(RuleBasedStateMachine):
         if held:
             self.shop.post("settle")
             self.shop.post("delete-audience", name=self.chance.choice(held))
+            self.ours = False
 
+    @precondition(lambda self: self.ours)
     @rule()
     def somebody_else_adds_a_member(self) -> None:
         self.shop.post("settle")
@@ -95,6 +99,7 @@ class Weather(RuleBasedStateMachine):
             assert done.code == 0, done
             self.foreign = False
         shop.converged()
+        self.ours = True
 
     @invariant()
     def nothing_breaches_the_contract(self) -> None:
