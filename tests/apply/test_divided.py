@@ -52,7 +52,7 @@ def rows(standing: Standing) -> tuple[int, int]:
 
 
 def test_a_creation_that_was_not_written_down_is_still_ours(tmp_path: Path, warm: Warm) -> None:
-    world = prepare(tmp_path / "prepared", first=True, count=24, links=(PLAIN,))
+    world = prepare(tmp_path / "prepared", first=True, size=24, links=(PLAIN,))
     names = points(tmp_path, tmp_path / "prepared", world, warm)
     states = [number for number, name in enumerate(names, 1) if name == "state: begin"]
     ends = [number for number, name in enumerate(names, 1) if name == "state: end"]
@@ -74,7 +74,7 @@ def test_a_creation_that_was_not_written_down_is_still_ours(tmp_path: Path, warm
 
 def divided(folder: Path) -> World:
     """An audience with a stranger in it, taken over, about to be replaced by more people than one request takes."""
-    world = prepare(folder, first=True, count=SOME, links=(PLAIN,))
+    world = prepare(folder, first=True, size=SOME, links=(PLAIN,))
     with running(Options(rate_scale=0, indexing_delay=0.02, db=str(folder / "batch.db"))) as url:
         shop = Shop(folder / "shop", url, world)
         cep(shop, "audiences/create", name=CEP, type="custom_ids")
@@ -87,7 +87,7 @@ def divided(folder: Path) -> World:
 
 def repaired(folder: Path, link: Link) -> World:
     """An audience of ours with a stranger in it, about to be replaced."""
-    world = prepare(folder, first=True, count=60, links=(link,))
+    world = prepare(folder, first=True, size=60, links=(link,))
     with running(Options(rate_scale=0, indexing_delay=0.02, db=str(folder / "batch.db"))) as url:
         shop = Shop(folder / "shop", url, world)
         shop.turn()
