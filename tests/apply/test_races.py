@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -17,7 +18,7 @@ import pytest
 from reconciler.emulator import Options, running
 from reconciler.state.bucket import open_bucket
 from reconciler.state.lease import holder_of
-from tests.apply.people import LINKS, Link, opened
+from tests.apply.people import LINKS, Link, night, opened
 from tests.apply.shop import KEYS, Shop
 from tests.apply.test_storm import keeping
 from tests.apply.warm import ROOT, Warm
@@ -108,4 +109,24 @@ def test_a_run_that_slept_longer_than_its_lease_sends_nothing_more(tmp_path: Pat
         assert done.code == 0, done
         assert shop.apply().code == 0
         assert shop.writes()[1] > 3
+        shop.converged()
+
+
+def test_an_older_state_put_back_leads_to_a_visible_plan_and_to_the_truth(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    links = tuple(link for link in LINKS if link.name in ("l2", "l5", "l6"))
+    with running(Options(rate_scale=0, indexing_delay=0.02)) as url:
+        shop = Shop(tmp_path / "shop", url, opened(24, chance, links))
+        shop.turn()
+        night(shop.world, chance)
+        shop.turn()
+        serial = json.loads(shop.command("state", "list", "--format", "json").out)["serial"]
+        file = str(tmp_path / "older.json")
+        assert shop.command("state", "pull", "--serial", str(serial - 5), "--out", file).code == 0
+        refused = shop.command("state", "push", file, "--auto-approve")
+        assert (refused.code, "is not a successor of the state" in refused.err) == (1, True), refused
+        assert shop.command("state", "push", file, "--auto-approve", "--force").code == 0
+        assert shop.plan().code == 2, "Batch is ahead of what the state says"
+        done = shop.apply()
+        assert done.code == 0, done
         shop.converged()
