@@ -212,9 +212,8 @@ def _values(attributes: int, *, changed: bool, prefix: str = "") -> str:
 
 def delta_rows(start: int, stop: int, attributes: int) -> str:
     values = _values(min(attributes, len(ATTRIBUTES)), changed=False, prefix="a:")
-    key = f"CAST(md5({identifier('i')}) AS UUID)"
     return (
-        f"SELECT {identifier('i')} AS id, 'add' AS kind, {key} AS k, CAST([] AS VARCHAR[]) AS held{values} "
+        f"SELECT {identifier('i')} AS id, FALSE AS cased, 'add' AS kind, CAST(NULL AS UUID) AS k, CAST([] AS VARCHAR[]) AS held{values} "
         f"FROM range({start}, {stop}) AS r(i)"
     )
 

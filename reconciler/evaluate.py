@@ -28,6 +28,9 @@ from reconciler.recognise import Evaluated, Ground, Recognised, recognise
 from reconciler.spec import Catalogue
 from reconciler.state.standing import Standing
 
+_COMPARING, _FLOWING, _A_COLUMN = 400, 200, 20
+"""Megabytes of memory to compare with what was told, to write what was never told, and for each attribute written."""
+
 
 def evaluate(
     engine: Engine,
@@ -48,6 +51,7 @@ def evaluate(
     specs = {link.catalogue.name: link.catalogue for course in todo if course.target for link in course.target.links}
     found = _found(engine, specs, ground)
     files = [path for one in found.values() for relation in one.relations for path in relation.files]
+    engine.limit(_megabytes(todo, standings))
     engine.lock([*files, *_baseline_files(todo, standings, ground)])
     opened = _opened(engine, found, ground)
     _check_segments(engine, todo, ground)
@@ -61,6 +65,14 @@ def evaluate(
         staged[course.key] = replace(one, inputs=digests.get(course.key) or "" if clean else "")
     sources = {_shown(path, ground.root): value for one in opened.values() for path, value in one.fingerprints.items()}
     return Evaluated(staged=staged, sources=sources)
+
+
+def _megabytes(todo: Sequence[Course], standings: Mapping[str, Standing]) -> int:
+    """Memory to evaluate with. Where nobody was told anything, there is nothing to compare: rows only flow through."""
+    if any(standings[str(course.key)].layers for course in todo if str(course.key) in standings):
+        return _COMPARING
+    widest = max((len(course.target.attributes) for course in todo if course.target), default=0)
+    return min(_FLOWING + _A_COLUMN * widest, _COMPARING)
 
 
 def _shown(path: str, root: Path) -> str:

@@ -1,8 +1,8 @@
 """What Batch has been told about a target, as SQL over its base and delta files: newest wins, nothing else.
 
-*told* has columns ``id``, ``k`` and ``a:<name>``; *uncertain* has ``id`` and ``names`` (attribute names the identifier
-may hold in Batch because of a request whose fate is unknown); *asserted* has the columns of *told* for those that the newest
-such request adds.
+*told* has columns ``id``, ``cased`` and ``k`` (as in delta files) and ``a:<name>``; *uncertain* has ``id`` and ``names``
+(attribute names the identifier may hold in Batch because of a request whose fate is unknown); *asserted* has the columns of
+*told* for those that the newest such request adds.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from reconciler.state.standing import merged
 from reconciler.state.state import DataFile
 
 PRESENT = "kind IN ('add', 'put')"
+_CARRIED = ("cased", "k")
+_FEW = 10
+"""Delta files below a tenth of the base are few rows: each is looked at exactly rather than the base without them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,10 @@ class Told:
     asserted: str | None
     attributes: dict[str, str]
     """Logical type of every attribute that any told row may hold."""
+    base: str | None = None
+    """*told* of the base file alone, when `later` is given."""
+    later: str | None = None
+    """A small table of *told* with ``kind``: the newest row of each identifier that a delta file has; it supersedes `base`."""
     files: tuple[Path, ...] = ()
 
 
@@ -42,28 +49,42 @@ def told(
     """The relations over `layers` (base first, newest last) and over the rows of `unsure`."""
     layers = [layer for layer in layers if layer.ranges is None or layer.ranges]
     unsure = [layer for layer in unsure if layer.ranges is None or layer.ranges]
+    stacked = _stacked(engine, layers, attributes, path_of) if layers else None
+    few = stacked is not None and stacked.later is not None and stacked.rows * _FEW <= layers[0].rows
     return Told(
-        told=_told(engine, layers, attributes, path_of) if layers else None,
+        told=stacked.told if stacked else None,
+        base=stacked.base if stacked and few else None,
+        later=stacked.later if stacked and few else None,
         uncertain=_uncertain(engine, unsure, path_of) if unsure else None,
-        asserted=_told(engine, unsure, attributes, path_of) if unsure else None,
+        asserted=_stacked(engine, unsure, attributes, path_of).told if unsure else None,
         attributes=attributes,
         files=tuple(path_of(layer) for layer in (*layers, *unsure)),
     )
 
 
-def _told(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stacked:
+    told: str
+    base: str
+    later: str | None = None
+    rows: int = 0
+
+
+def _stacked(
     engine: Engine, layers: Sequence[DataFile], attributes: dict[str, str], path_of: Callable[[DataFile], Path]
-) -> str:
+) -> _Stacked:
     values = [ident(f"a:{name}") for name in attributes]
-    picked = ", ".join(["id", "k", *values])
+    picked = ", ".join(["id", "cased", "k", *values])
     placed = [Placed(path=path_of(layer), layer=n, file=layer) for n, layer in enumerate(layers)]
-    base = f"({stacked(engine, placed[:1], attributes, carried=('k',))})"
+    base = f"({stacked(engine, placed[:1], attributes, carried=_CARRIED)})"
+    alone = f"(SELECT {picked} FROM {base} WHERE {PRESENT})"
     if len(layers) == 1:
-        return f"(SELECT {picked} FROM {base} WHERE {PRESENT})"
+        return _Stacked(told=alone, base=alone)
     newest = ident(engine.table("newest"))
-    engine.run(f"CREATE TEMP TABLE {newest} AS {newest_of(stacked(engine, placed[1:], attributes, carried=('k',)))}")
+    engine.run(f"CREATE TEMP TABLE {newest} AS {newest_of(stacked(engine, placed[1:], attributes, carried=_CARRIED))}")
     kept = f"SELECT {picked} FROM {base} AS base ANTI JOIN {newest} AS later ON later.id = base.id WHERE {PRESENT}"
-    return f"({kept} UNION ALL SELECT {picked} FROM {newest} WHERE {PRESENT})"
+    told = f"({kept} UNION ALL SELECT {picked} FROM {newest} WHERE {PRESENT})"
+    return _Stacked(told=told, base=alone, later=newest, rows=engine.count(f"SELECT count(*) FROM {newest}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +111,8 @@ def stacked(
     have = engine.parquet_columns(files)
     different = len({have[file] for file in files}) > 1
     named = {name for file in files for name in have[file]}
-    picked = ["id", "kind", *carried, "file_row_number"]
+    cased = "coalesce(cased, TRUE) AS cased" if "cased" in named else "TRUE AS cased"
+    picked = ["id", "kind", *(cased if name == "cased" else name for name in carried), "file_row_number"]
     for name, kind in attributes.items():
         column = ident(f"a:{name}")
         picked.append(column if f"a:{name}" in named else f"CAST(NULL AS {DUCK_TYPES[kind]}) AS {column}")
@@ -150,4 +172,8 @@ def fold(
     if known.told is None:
         raise ValueError("nothing to fold")
     values = "".join(f", {ident(f'a:{name}')}" for name in sorted(attributes))
-    return engine.copy(f"SELECT id, 'add' AS kind, k, CAST([] AS VARCHAR[]) AS held{values} FROM {known.told}", to)
+    return engine.copy(
+        f"SELECT id, CASE WHEN cased THEN id <> lower(id) ELSE FALSE END AS cased, 'add' AS kind, k, "
+        f"CAST([] AS VARCHAR[]) AS held{values} FROM {known.told}",
+        to,
+    )

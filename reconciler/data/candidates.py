@@ -42,7 +42,11 @@ class Search:
     """What two sides are compared by."""
 
     members: str
+    outside: str
+    """SQL that is true for rows of `members` that are none; whoever has their identifier is looked at exactly."""
     told: str
+    later: str | None
+    """Identifiers whose row in `told` does not count, or that are missing there: they are looked at exactly."""
     barred: str | None
     """Whoever has one of these identifiers is looked at exactly."""
     uncertain: str | None
@@ -59,52 +63,72 @@ class Search:
         return sorted({*self.attributes, *self.told_attributes})
 
 
-def find(engine: Engine, search: Search) -> str:
-    """A table of one column ``h``: hashes of every identifier that has to be looked at exactly."""
+def find(engine: Engine, search: Search, barred: str | None) -> str:
+    """A table of one column ``h``: hashes of every identifier that has to be looked at exactly; `barred` is a table of hashes."""
     h = search.digest("id")
     odd = disjunction(f"{ident(name)} IS NOT NULL" for name in ("fault", *search.reasons))
     member = (
-        f"SELECT {h} AS h, {odd} AS odd{_content(search, search.attributes)} FROM {search.members} WHERE id IS NOT NULL"
+        f"SELECT {h} AS h, {odd} AS odd, {search.outside} AS barred{_content(search, search.attributes)} "
+        f"FROM {search.members} WHERE id IS NOT NULL"
     )
-    told = f"SELECT {h} AS h, FALSE AS barred{_content(search, search.told_attributes)} FROM {search.told}"
-    if search.barred is not None:
-        nothing = ", 0::UBIGINT AS v" if search.names else ""
-        told += f" UNION ALL SELECT {h}, TRUE{nothing} FROM {search.barred}"
+    told = f"SELECT {h} AS h{_content(search, search.told_attributes)} FROM {search.told}"
+    if barred is not None:
+        nothing = ", 0::UBIGINT" if search.names else ""
+        member += f" UNION ALL SELECT h, FALSE, TRUE{nothing} FROM {barred}"
     differs = " OR m.v <> t.v" if search.names else ""
     table = ident(engine.table("candidates"))
     engine.run(
         f"CREATE TEMP TABLE {table} AS SELECT coalesce(m.h, t.h) AS h FROM ({member}) AS m FULL JOIN ({told}) AS t ON m.h = t.h "
-        f"WHERE t.h IS NULL OR (m.h IS NULL AND NOT t.barred) OR (m.h IS NOT NULL AND (t.barred OR m.odd{differs}))"
+        f"WHERE m.h IS NULL OR (t.h IS NULL AND NOT m.barred) OR (t.h IS NOT NULL AND (m.barred OR m.odd{differs}))"
     )
-    if search.uncertain is not None:
-        engine.run(f"INSERT INTO {table} SELECT {h} FROM {search.uncertain}")
+    for exact in (search.uncertain, search.later):
+        if exact is not None:
+            engine.run(f"INSERT INTO {table} SELECT {h} FROM {exact}")
     return table
+
+
+def hashes(engine: Engine, relation: str, digest: Digest) -> str:
+    """A table of the hashes ``h`` of a relation's identifiers."""
+    table = ident(engine.table("hashes"))
+    engine.run(f"CREATE TEMP TABLE {table} AS SELECT {digest('id')} AS h FROM {relation} WHERE id IS NOT NULL")
+    return table
+
+
+def met(engine: Engine, hashed: str | None, found: str) -> bool:
+    """Whether a table of hashes has one of those found."""
+    return hashed is not None and bool(
+        engine.count(f"SELECT count(*) FROM {hashed} WHERE h IN (SELECT h FROM {found})")
+    )
 
 
 def find_repeats(engine: Engine, search: Search, table: str) -> None:
     """Adds the identifiers that more than one member row has: the join cannot tell them from single ones."""
     h = search.digest("id")
     engine.run(
-        f"INSERT INTO {table} SELECT {h} FROM {search.members} WHERE id IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+        f"INSERT INTO {table} SELECT {h} FROM {search.members} WHERE id IS NOT NULL AND NOT {search.outside} "
+        "GROUP BY 1 HAVING count(*) > 1"
     )
 
 
 def split(
-    engine: Engine, stem: str, relation: str, *, picked: str, looked: str, near: str, check: str
+    engine: Engine, stem: str, relation: str, *, picked: str, looked: str, near: str, check: str, apart: str = "FALSE"
 ) -> tuple[str, Sum]:
-    """A table of the rows of `relation` which are `looked` at or `near`, with both as columns; the sum of all rows not looked at.
+    """A table of the rows of `relation` which are `looked` at or `near`, with both as columns; the sum of all rows not looked
+    at but those set `apart`.
 
     One pass: rows that are neither fall into one group of NULLs.
     """
-    inner = f'SELECT {picked}, {check} AS "#check", coalesce({looked}, FALSE) AS looked FROM {relation}'
-    columns = [name for name, _ in engine.columns(inner) if name not in ("#check", "looked")]
+    inner = f'SELECT {picked}, {check} AS "#check", coalesce({looked}, FALSE) AS looked, {apart} AS "#apart" FROM {relation}'
+    columns = [name for name, _ in engine.columns(inner) if name not in ("#check", "looked", "#apart")]
     kept = ", ".join(f"CASE WHEN looked OR near THEN {ident(name)} END AS {ident(name)}" for name in columns)
     table, sums = ident(engine.table(stem)), ident(engine.table("sums"))
     engine.run(
-        f'CREATE TEMP TABLE {sums} AS SELECT {kept}, looked, near, count(*) AS "#rows", sum("#check") AS "#sum" '
+        f'CREATE TEMP TABLE {sums} AS SELECT {kept}, looked, near, "#apart", count(*) AS "#rows", sum("#check") AS "#sum" '
         f"FROM (SELECT *, NOT looked AND coalesce({near}, FALSE) AS near FROM ({inner})) GROUP BY ALL"
     )
-    rows, total = engine.row(f'SELECT coalesce(sum("#rows"), 0), coalesce(sum("#sum"), 0) FROM {sums} WHERE NOT looked')
+    rows, total = engine.row(
+        f'SELECT coalesce(sum("#rows"), 0), coalesce(sum("#sum"), 0) FROM {sums} WHERE NOT (looked OR "#apart")'
+    )
     engine.run(
         f"CREATE TEMP TABLE {table} AS SELECT {', '.join(map(ident, columns))}, near FROM "
         f'(SELECT *, unnest(range("#rows")) FROM {sums} WHERE looked OR near)'

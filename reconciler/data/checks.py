@@ -155,16 +155,21 @@ def _converted(column: str, field_type: str, wanted: str) -> tuple[str, str]:
     return "NULL", f"{column} IS NOT NULL"
 
 
+def _not_blank(text: str) -> str:
+    """SQL of a text that is not blank, else NULL. What begins with printable ASCII is not: most texts need no look inside."""
+    return f"CASE WHEN {text} >= '!' AND {text} < chr(127) THEN {text} WHEN {trimmed(text)} <> '' THEN {text} END"
+
+
 def _bounded(value: str, wanted: LinkAttribute, limits: Limits) -> tuple[str, list[tuple[str, str]]]:
     match wanted.type:
         case "string":
-            text = f"CASE WHEN {trimmed(value)} <> '' THEN {value} END"
+            text = _not_blank(value)
             if wanted.name in _NATIVE:
                 test, reason = _NATIVE[wanted.name]
                 return text, [(f"NOT ({test.format(f'({text})')})", reason)]
             return text, [(f"strlen({value}) > {limits.text}", f"text longer than {limits.text} bytes")]
         case "url":
-            text = f"CASE WHEN {trimmed(value)} <> '' THEN {value} END"
+            text = _not_blank(value)
             return text, [
                 (f"NOT regexp_full_match({text}, {_URL})", "not a URL with scheme and host"),
                 (f"strlen({value}) > {limits.url}", f"URL longer than {limits.url} bytes"),

@@ -18,7 +18,7 @@ from reconciler.data.engine import Engine
 from reconciler.data.gather import Gathered, everybody, narrowed, newcomers
 from reconciler.data.membership import Members
 from reconciler.data.rejects import collect
-from reconciler.data.sql import ident, key_hash, lit
+from reconciler.data.sql import CASED, ident, key_hash, lit, stored_hash
 from reconciler.data.staged import Counts, Staged
 from reconciler.data.verdict import Inputs, Rules
 
@@ -96,16 +96,18 @@ def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | No
     members = request.links[0]
     types = {a.name: a.type for a in members.link.attributes}
     search = Search(
-        members=members.unpaired if members.keyed else members.rows,
-        told=told.told,
-        barred=members.outside if members.keyed else members.withheld,
+        members=members.everyone if members.keyed else members.rows,
+        outside="outside" if members.keyed else "FALSE",
+        told=told.base or told.told,
+        later=told.later,
+        barred=members.barred,
         uncertain=told.uncertain,
         attributes=types,
         told_attributes=told.attributes,
         reasons=[f"r:{name}" for name in types],
         digest=digest,
     )
-    return narrowed(engine, members, search)
+    return narrowed(engine, members, search, told.told)
 
 
 def _desired(engine: Engine, request: Request, gathered: Gathered | None) -> people.Desired:
@@ -144,9 +146,10 @@ def _hold_missing(request: Request) -> str | None:
 
 def _write(engine: Engine, decided: str, request: Request, gathered: Gathered | None) -> Staged:
     names = [f"a:{name}" for name in sorted(request.rules.attributes)]
-    columns = ", ".join(["id", "kind", "k", "held", *map(ident, names)])
+    stored = f"{stored_hash('k')} AS k"
+    columns = ", ".join(["id", CASED, "kind", stored, "held", *map(ident, names)])
     sent = f"SELECT {columns} FROM {decided} WHERE kind IS NOT NULL AND NOT refused"
-    nulls = ", ".join(["id", "'reset' AS kind", "k", "held", *(f"NULL AS {ident(name)}" for name in names)])
+    nulls = ", ".join(["id", CASED, "'reset' AS kind", stored, "held", *(f"NULL AS {ident(name)}" for name in names)])
     if not request.rules.profiles:
         resets = f"SELECT {nulls} FROM {decided} WHERE kind = 'put' AND NOT refused"
         sent = f"{sent} UNION ALL {resets}"

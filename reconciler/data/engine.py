@@ -99,6 +99,10 @@ class Engine:
             self._opened.close()
         self._scratch.remove()
 
+    def limit(self, megabytes: int) -> None:
+        """From here on no more memory is used than this; what is beyond is spilled."""
+        self.run(f"SET memory_limit = '{megabytes}MB'")
+
     def lock(self, paths: Iterable[Path]) -> None:
         """From here on only `paths` and the run's folder can be read, only the folder written, nothing configured."""
         self.run(f"SET allowed_paths = {lit_list(str(path) for path in paths)}")

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.data import candidates
+from reconciler.data.baseline import PRESENT
 from reconciler.data.candidates import Search, Sum, fold
+from reconciler.data.candidates import digest as plain
 from reconciler.data.engine import Engine
 from reconciler.data.membership import DOUBLED, Members
-from reconciler.data.sql import DUCK_TYPES, disjunction, ident, key_hash, lit
-
-_LETTERS = 8
+from reconciler.data.sql import CASED, DUCK_TYPES, disjunction, ident, key_hash, lit, stored_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,10 @@ class Gathered:
     """Column of identifiers → SQL that is true for those to decide; None: all of them."""
     fresh: str | None = None
     """Members that Batch was never told of and that nothing else is to be said of, as rows of a delta file."""
+    others: str | None = None
+    """SQL of the keys of the catalogue's other rows that have one of the identifiers to decide, of links that are `keyed`."""
+    barred: bool = True
+    """Whether somebody withheld may have one of the identifiers to decide."""
     doubled: str | None = None
     """Keys on more than one row, as far as they matter here; None: all of the catalogue."""
     unchanged: int = 0
@@ -47,16 +51,19 @@ def everybody(engine: Engine, links: Sequence[Members], told: str | None) -> Gat
     return Gathered(rows=table, told=told)
 
 
-def narrowed(engine: Engine, members: Members, search: Search) -> Gathered:
+def narrowed(engine: Engine, members: Members, search: Search, told: str) -> Gathered:
     """The rows of one link that may differ from what was told, or everybody when it cannot be proven that no other does."""
-    found = candidates.find(engine, search)
+    barred = candidates.hashes(engine, search.barred, search.digest) if search.barred else None
+    found = candidates.find(engine, search, barred)
     for repeats in (False, True):
         if repeats:
             candidates.find_repeats(engine, search, found)
         gathered, ours, theirs = _gathered(engine, members, search, found)
         if ours == theirs:
+            barred_too = candidates.met(engine, barred, found)
+            gathered = replace(gathered, barred=barred_too or gathered.others is not None)
             return _paired(engine, members, gathered) if members.keyed else gathered
-    return everybody(engine, [members], search.told)
+    return everybody(engine, [members], told)
 
 
 def newcomers(engine: Engine, members: Members, refused: str) -> Gathered:
@@ -65,29 +72,36 @@ def newcomers(engine: Engine, members: Members, refused: str) -> Gathered:
     Fresh are rows without any fault whose identifier is on no other row, in whatever case, and withheld from nobody.
     `refused` is SQL of the reason to refuse an identifier.
     """
-    rows, barred = (members.unpaired, members.outside) if members.keyed else (members.rows, members.withheld)
+    rows, barred = members.unpaired if members.keyed else members.rows, members.barred
+    everyone, outside = (members.everyone, "outside") if members.keyed else (rows, "FALSE")
     odd = ident(engine.table("odd"))
     wrong = ["fault", f"({refused})", *(ident(f"r:{one.name}") for one in members.link.attributes)]
     faulty = disjunction(f"{reason} IS NOT NULL" for reason in wrong)
-    engine.run(
-        f"CREATE TEMP TABLE {odd} AS SELECT {fold()} AS h FROM {rows} WHERE id IS NOT NULL "
-        f"GROUP BY h HAVING count(*) > 1 OR bool_or({faulty})"
-    )
+    odds = f"CASE WHEN NOT {outside} THEN {faulty} END"
+    looked = f"SELECT {fold()} AS h, {odds} AS odd, NOT {outside} AS ours FROM {everyone} WHERE id IS NOT NULL"
     if barred:
-        engine.run(f"INSERT INTO {odd} SELECT {fold()} FROM {barred} WHERE id IS NOT NULL")
+        looked += f" UNION ALL SELECT {fold()}, FALSE, FALSE FROM {barred} WHERE id IS NOT NULL"
+    engine.run(
+        f"CREATE TEMP TABLE {odd} AS SELECT h FROM ({looked}) GROUP BY h "
+        "HAVING bool_or(odd) OR (count(*) > 1 AND bool_or(ours))"
+    )
+    some = engine.count(f"SELECT count(*) FROM {odd}") > 0
 
     def among(column: str) -> str:
-        return f"{fold(column)} IN (SELECT h FROM {odd})"
+        return f"{fold(column)} IN (SELECT h FROM {odd})" if some else "FALSE"
 
-    clear = "id IS NOT NULL" + (f" AND NOT {among('id')}" if engine.count(f"SELECT count(*) FROM {odd}") else "")
+    clear = f"id IS NOT NULL AND NOT {among('id')}"
     table = ident(engine.table("rows"))
     engine.run(f"CREATE TEMP TABLE {table} AS SELECT {_picked(members, 0, 0)} FROM {rows} WHERE NOT ({clear})")
     values = "".join(
         f", CAST({ident(f'a:{one.name}')} AS {DUCK_TYPES[one.type]}) AS {ident(f'a:{one.name}')}"
         for one in sorted(members.link.attributes, key=lambda one: one.name)
     )
-    row = f"id, 'add' AS kind, {key_hash('key')} AS k, CAST([] AS VARCHAR[]) AS held{values}"
-    gathered = Gathered(rows=table, told=None, among=among, fresh=f"SELECT {row} FROM {rows} WHERE {clear}")
+    key = "CAST(NULL AS UUID)" if members.keyed else stored_hash(key_hash("key"))
+    row = f"id, {CASED}, 'add' AS kind, {key} AS k, CAST([] AS VARCHAR[]) AS held{values}"
+    fresh = f"SELECT {row} FROM {rows} WHERE {clear}"
+    others = f"SELECT key FROM {members.outside} WHERE {among('id')}" if members.keyed and some else None
+    gathered = Gathered(rows=table, told=None, among=among, fresh=fresh, others=others, barred=some)
     return _paired(engine, members, gathered) if members.keyed else gathered
 
 
@@ -96,13 +110,14 @@ def _paired(engine: Engine, members: Members, gathered: Gathered) -> Gathered:
     what was told; only if somebody was told under another identifier than their key, all keys have to be looked at."""
     assert gathered.among is not None
     if gathered.told and engine.count(
-        f"SELECT count(*) FROM {gathered.told} WHERE k IS DISTINCT FROM {key_hash('id')}"
+        f"SELECT count(*) FROM {gathered.told} WHERE k IS NOT NULL AND k <> {key_hash('id')}"
     ):
         doubled = members.opened.doubled
     else:
         doubled = ident(engine.table("doubled"))
-        others = f"SELECT key FROM {members.outside} WHERE {gathered.among('id')}"
-        keys = f"SELECT key FROM {gathered.rows} WHERE key IS NOT NULL UNION ALL {others}"
+        keys = f"SELECT key FROM {gathered.rows} WHERE key IS NOT NULL"
+        if gathered.others:
+            keys += f" UNION ALL {gathered.others}"
         engine.run(f"CREATE TEMP TABLE {doubled} AS SELECT key FROM ({keys}) GROUP BY key HAVING count(*) > 1")
     if engine.count(f"SELECT count(*) FROM {doubled}"):
         engine.run(
@@ -115,7 +130,7 @@ def _gathered(engine: Engine, members: Members, search: Search, found: str) -> t
     def among(column: str) -> str:
         return f"{search.digest(column)} IN (SELECT h FROM {found})"
 
-    rows, ours = candidates.split(
+    everyone, ours = candidates.split(
         engine,
         "rows",
         search.members,
@@ -123,7 +138,12 @@ def _gathered(engine: Engine, members: Members, search: Search, found: str) -> t
         looked=f"{among('id')} OR id IS NULL",
         near="FALSE",
         check=candidates.check(search, search.attributes),
+        apart=search.outside,
     )
+    rows, others = everyone, None
+    if members.keyed and engine.count(f"SELECT count(*) FROM {everyone} WHERE outside"):
+        rows, others = ident(engine.table("rows")), f"SELECT key FROM {everyone} WHERE outside"
+        engine.run(f"CREATE TEMP TABLE {rows} AS SELECT * FROM {everyone} WHERE NOT outside")
     both, theirs = candidates.split(
         engine,
         "told",
@@ -134,20 +154,21 @@ def _gathered(engine: Engine, members: Members, search: Search, found: str) -> t
         check=candidates.check(search, search.told_attributes),
     )
     told, near = (f"(SELECT * EXCLUDE (near) FROM {both} WHERE {test})" for test in ("NOT near", "near"))
-    return Gathered(rows=rows, told=told, near=near, among=among, unchanged=theirs.rows), ours, theirs
+    if search.later is not None:
+        told = (
+            f"(SELECT * FROM {told} AS base ANTI JOIN {search.later} AS later ON later.id = base.id UNION ALL BY NAME "
+        )
+        told += f"SELECT * EXCLUDE (target, layer, kind, file_row_number) FROM {search.later} WHERE {PRESENT})"
+    gathered = Gathered(rows=rows, told=told, near=near, among=among, others=others, unchanged=theirs.rows)
+    return gathered, ours, theirs
 
 
 def _near(engine: Engine, rows: str) -> str:
-    """SQL that is true for identifiers that may differ only by case from one of `rows`, and for few others.
-
-    The first letters tell enough where they differ; lower case is one letter for one letter.
-    """
-    first = f"lower(left(id, {_LETTERS}))"
-    every, firsts = engine.row(f"SELECT count(DISTINCT lower(id)), count(DISTINCT {first}) FROM {rows}")
-    if not every:
-        return "FALSE"
-    shown = first if int(str(firsts)) * 10 >= int(str(every)) * 9 else "lower(id)"
-    return f"hash({shown}) IN (SELECT hash({shown}) FROM {rows} WHERE id IS NOT NULL)"
+    """SQL that is true for identifiers of *told* that may differ only by case from one of `rows`, and for few others."""
+    cased = engine.count(f"SELECT count(*) FROM {rows} WHERE id <> lower(id)")
+    others = f" ELSE {plain('id')}" if cased else ""
+    lower = f"CASE WHEN cased THEN {fold()}{others} END"
+    return f"{lower} IN (SELECT {fold()} FROM {rows} WHERE id IS NOT NULL)"
 
 
 def _picked(members: Members, link: int, mapping: int) -> str:

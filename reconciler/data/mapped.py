@@ -82,9 +82,12 @@ class Mapped:
         rows = f"{self.opened.rows.view} AS {alias} WHERE {alias}.{key} IS NOT NULL AND {condition}"
         return f"(SELECT {alias}.{key} AS key, {ids} AS id FROM {rows})"
 
-    def people(self, fields: Collection[str], condition: str, *, doubled: bool) -> str:
-        """The *people* relation of the rows that meet a condition over the catalogue's table; `doubled`: with ``#doubled``."""
-        base, names = self._base(fields, condition, doubled=doubled)
+    def people(self, fields: Collection[str], condition: str, *, doubled: bool, everyone: bool = False) -> str:
+        """The *people* relation of the rows that meet a condition over the catalogue's table; `doubled`: with ``#doubled``.
+
+        `everyone`: all other rows too, without attributes; ``#outside`` tells them.
+        """
+        base, names = self._base(fields, condition, doubled=doubled, everyone=everyone)
         carried = ", ".join(f"base.{name}" for name in names)
         ids = _ids([f'base."#i{n}"' for n in range(len(self.own_fields))], self.link.id_type)
         parts = [f'SELECT {carried}, CAST(NULL AS VARCHAR) AS "#wrong", {ids} AS "#id" FROM base']
@@ -102,7 +105,7 @@ class Mapped:
             parts.append(f'SELECT {carried}, {wrong} AS "#wrong", {ids} AS "#id" {joined}')
         return f"(WITH base AS ({base}) {' UNION ALL '.join(parts)})"
 
-    def _base(self, fields: Collection[str], condition: str, *, doubled: bool) -> tuple[str, list[str]]:
+    def _base(self, fields: Collection[str], condition: str, *, doubled: bool, everyone: bool) -> tuple[str, list[str]]:
         """SQL of one row per row of the catalogue, and the columns to be carried on."""
         alias, rows = self.engine_table, self.opened.rows
         named = [name for name in self.opened.spec.fields if name in {*fields, self.opened.spec.key}]
@@ -114,11 +117,18 @@ class Mapped:
             picked.append((repeated, '"#doubled"'))
         for one in self.link.attributes:
             value = self._value(one)
-            picked += [(value.value, ident(f"a:{one.name}")), (value.reason, ident(f"r:{one.name}"))]
+            for text, column in ((value.value, f"a:{one.name}"), (value.reason, f"r:{one.name}")):
+                guarded = f'CASE WHEN NOT {alias}."#outside" THEN {text} END' if everyone else text
+                picked.append((guarded, ident(column)))
+        if everyone:
+            picked.append((f'{alias}."#outside"', '"#outside"'))
         names = [name for _, name in picked]
         picked += [(f"{alias}.{ident(name)}", f'"#i{n}"') for n, name in enumerate(self.own_fields)]
         listed = ", ".join(f"{value} AS {name}" for value, name in picked)
         chosen = f"{self.opened.eligible(alias)} AND ({condition})"
+        if everyone:
+            flagged = f'SELECT *, NOT coalesce({chosen}, FALSE) AS "#outside" FROM {rows.view} AS {alias}'
+            return f"SELECT {listed} FROM ({flagged}) AS {alias}{self._graph_values()}", names
         return f"SELECT {listed} FROM {rows.view} AS {alias}{self._graph_values()} WHERE {chosen}", names
 
     def _graph_only(self) -> list[str]:
@@ -173,12 +183,17 @@ class Mapped:
             parts.append(f"SELECT graph.{ident(graph.key)} AS key, {ids} AS id FROM {found}")
         return self._spelled(f"(SELECT * FROM ({' UNION ALL '.join(parts)}) WHERE id IS NOT NULL)")
 
+    @property
+    def spelled(self) -> bool:
+        """Whether one identifier may be written in several ways."""
+        return self.link.id_type in (IdType.ADVERTISING, IdType.INSTALL)
+
     def _spelled(self, withheld: str) -> str:
         """The relation in every spelling of its UUIDs that anybody has: lower case, upper case, and mixtures on the rows.
 
         Devices show one advertising or install ID in either case: who withholds it in one withholds it in all.
         """
-        if self.link.id_type not in (IdType.ADVERTISING, IdType.INSTALL):
+        if not self.spelled:
             return withheld
         uuid = checks.is_uuid("id")
         spelled = f"SELECT key, unnest(CASE WHEN {uuid} THEN [id, lower(id), upper(id)] ELSE [id] END) AS id FROM w"

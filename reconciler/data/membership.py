@@ -109,6 +109,11 @@ class Members:
         return self._rows(doubled=False)
 
     @property
+    def everyone(self) -> str:
+        """The *unpaired* relation with ``outside``, and the catalogue's other rows (key, id), for which that is true."""
+        return self._rows(doubled=False, everyone=True)
+
+    @property
     def keyed(self) -> bool:
         """Whether the key is the identifier: then whoever compares identifiers meets every key on more than one row."""
         mapped = self.mapped
@@ -120,14 +125,21 @@ class Members:
         """Relation (key, id) of the catalogue's rows with a key that are not in *rows*, for links that are `keyed`."""
         return self.mapped.own(f"NOT ({self.opened.eligible(self.engine_table)} AND {self.chosen})")
 
-    def _rows(self, *, doubled: bool) -> str:
+    @property
+    def barred(self) -> str | None:
+        """Relation (key, id): whoever has one of these identifiers has to be looked at exactly, besides those `outside`."""
+        return self.withheld if not self.keyed or self.mapped.spelled else None
+
+    def _rows(self, *, doubled: bool, everyone: bool = False) -> str:
         mapped, chosen = self.mapped, self.chosen
-        source = mapped.people(self.deciding, chosen, doubled=doubled) if mapped.fields is None else mapped.shared
+        source = mapped.shared if mapped.fields is not None else ""
+        source = source or mapped.people(self.deciding, chosen, doubled=doubled, everyone=everyone)
         values = "".join(f", {ident(f'{mark}:{a.name}')}" for a in self.link.attributes for mark in "ar")
         where = f" WHERE {chosen}" if mapped.fields is not None else ""
-        picked = (
-            f'{self.opened.key} AS key, {self.fault(doubled=doubled)} AS fault, "#row" AS "row", "#id" AS id{values}'
-        )
+        fault = self.fault(doubled=doubled)
+        if everyone:
+            fault, values = f'CASE WHEN NOT "#outside" THEN {fault} END', f'{values}, "#outside" AS outside'
+        picked = f'{self.opened.key} AS key, {fault} AS fault, "#row" AS "row", "#id" AS id{values}'
         found = f"SELECT {picked} FROM {source} AS {self.engine_table}{where}"
         return f"(SELECT * FROM ({found}) WHERE id IS NOT NULL OR fault IS NOT NULL)"
 

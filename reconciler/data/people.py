@@ -84,7 +84,7 @@ def _checked(engine: Engine, rows: str, id_type: IdType, *, profiles: bool) -> s
 
 def _withheld(engine: Engine, links: Sequence[Members], gathered: Gathered) -> str | None:
     sources = list(dict.fromkeys(m.withheld for m in links if m.withheld is not None))
-    if not sources:
+    if not sources or not gathered.barred:
         return None
     table = ident(engine.table("withheld"))
     where = f" WHERE {gathered.among('id')}" if gathered.among else ""

@@ -42,6 +42,20 @@ def disjunction(terms: Iterable[str]) -> str:
     return " OR ".join(f"({term})" for term in terms) or "FALSE"
 
 
+CASED = "id <> lower(id) AS cased"
+"""SQL of the column of delta files that says which identifiers lower case would change."""
+
+
+def stored_hash(key: str) -> str:
+    """SQL of the column ``k`` of delta files: the hash of a key, NULL where the identifier is the key."""
+    return f"CASE WHEN {key} IS DISTINCT FROM {key_hash('id')} THEN {key} END"
+
+
+def told_hash(alias: str) -> str:
+    """SQL of the hash of the key of a row of a delta file."""
+    return f"coalesce({alias}.k, {key_hash(f'{alias}.id')})"
+
+
 def key_hash(expression: str) -> str:
     """128-bit hash of a person's key as a UUID (16 bytes in Parquet); 64 bits would collide."""
     return f"CAST(md5(CAST({expression} AS VARCHAR)) AS UUID)"

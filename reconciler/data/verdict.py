@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from reconciler.data.engine import Engine
 from reconciler.data.people import Desired
 from reconciler.data.refusals import wish
-from reconciler.data.sql import DUCK_TYPES, disjunction, ident, lit
+from reconciler.data.sql import DUCK_TYPES, disjunction, ident, lit, told_hash
 
 TAGS = "$tags"
 ORDER = "CASE kind WHEN 'consent' THEN 0 WHEN 'remove' THEN 1 WHEN 'reset' THEN 2 WHEN 'add' THEN 3 ELSE 4 END"
@@ -85,13 +85,21 @@ def _joined(inputs: Inputs, rules: Rules) -> str:
     wanted = [ident(f"{mark}:{name}") for name in names if name in rules.sent for mark in "arc"]
     d = f"SELECT id, k{''.join(', ' + name for name in wanted)} FROM {inputs.desired.table}"
     told_columns = "".join(f", {ident(f'a:{name}')}" for name in names)
-    t = f"SELECT id, k{told_columns} FROM {inputs.told}" if inputs.told else _nothing(rules)
+    t = (
+        f"SELECT id, {told_hash('told')} AS k{told_columns} FROM {inputs.told} AS told"
+        if inputs.told
+        else _nothing(rules)
+    )
     u = (
         f"SELECT id, names FROM {inputs.uncertain}"
         if inputs.uncertain
         else "SELECT NULL::VARCHAR AS id, NULL::VARCHAR[] AS names WHERE FALSE"
     )
-    s = f"SELECT id, k{told_columns} FROM {inputs.asserted}" if inputs.asserted else _nothing(rules)
+    s = (
+        f"SELECT id, {told_hash('told')} AS k{told_columns} FROM {inputs.asserted} AS told"
+        if inputs.asserted
+        else _nothing(rules)
+    )
     picked = ["coalesce(d.id, t.id, u.id) AS id", "coalesce(d.k, t.k, s.k) AS k", "coalesce(t.k, s.k) AS told_k"]
     picked += [
         "d.id IS NOT NULL AS is_d",

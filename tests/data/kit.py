@@ -294,7 +294,7 @@ class Shop:
         assert turn.staged.file is not None
         to = self.root / f"refusals-{self.serial}.parquet"
         with Engine(now=NOW, scratch=self.root, threads=1) as engine:
-            rows = refusals.record(
+            rows, _ = refusals.record(
                 engine,
                 before=self.root / before.path if before else None,
                 file=turn.staged.file,
