@@ -198,6 +198,14 @@ class Shop:
             found = evaluate(engine, courses, standings, ground)
             return {key: self._kept(staged) for key, staged in found.staged.items()}
 
+    def rewrite(self, specs: Sequence[Spec], columns: str) -> None:
+        """Replaces the files of the only target's baseline by these columns of theirs."""
+        (target,) = resolution(specs).targets
+        for file in self.known[target.key].baseline.files:
+            path = self.root / file.path
+            _duck().execute(f"CREATE OR REPLACE TABLE rewritten AS SELECT {columns} FROM read_parquet('{path}')")
+            _duck().execute(f"COPY rewritten TO '{path}' (FORMAT parquet)")
+
     def orphan(self, key: TargetKey) -> Turn:
         """A target that no document names any more is to be emptied."""
         known = self.known[key]

@@ -181,3 +181,34 @@ def test_an_attribute_that_is_new_is_sent_for_everybody_who_has_a_value(shop: Sh
     turn = shop.look(CARRYING, exact=exact)
     assert turn.of("add", "put") == {"a": {"tier": "gold", "score": 1.0}}
     assert turn.staged.first_uses == ("score", "tier")
+
+
+@pytest.mark.parametrize("specs", [PLAIN, CARRYING, KEYED])
+def test_a_file_that_does_not_say_which_identifiers_have_capitals_is_compared_by_case_all_the_same(
+    shop: Shop, specs: list[Spec]
+) -> None:
+    told = [(f"Customer-{n}", f"Mail-{n}", "gold", "1", "true") for n in range(3)]
+    shop.write("people.csv", people(*told))
+    shop.apply(specs)
+    shop.rewrite(specs, "* EXCLUDE (cased) REPLACE (coalesce(k, CAST(md5(id) AS UUID)) AS k)")
+    assert not shop.look(specs).rows
+    more = [("customer-1", "mail-1", "gold", "1", "true"), ("customer-9", "mail-9", "gold", "1", "true")]
+    shop.write("people.csv", people(*told, *more))
+    turn = shop.look(specs)
+    assert turn.added in ({"mail-9"}, {"customer-9"})
+    assert turn.reasons == {"differs from another identifier only by case": 1}
+
+
+DEVICES = {"source": {"path": "people.csv"}, "key": "device", "fields": {"device": "string", "ok": "boolean"}}
+
+
+def test_a_device_that_is_its_own_key_is_withheld_in_any_spelling(shop: Shop) -> None:
+    made = documents(
+        catalogue=DEVICES | {"consent": "ok"}, platform="mep", action="send_advertising_ids",
+        identifier={"advertising_id": "device"},
+    )  # fmt: skip
+    one, other = "abcdef01-2345-4789-abcd-ef0123456789", "abcdef02-2345-4789-abcd-ef0123456789"
+    shop.write("people.csv", f"device,ok\n{one},true\n{other},true\n")
+    shop.apply(made)
+    shop.write("people.csv", f"device,ok\n{one},true\n{one.upper()},false\n{other},true\n")
+    assert set(shop.look(made).of("consent")) == {one}
