@@ -15,7 +15,7 @@ from reconciler.state.standing import Acked, last_write, merged, size, without
 from reconciler.state.state import Baseline, DataFile, TargetState
 
 FOLD_SHARE = 0.5
-"""Delta files are folded into the base when they exceed this share of its bytes."""
+"""Delta files are folded into the base when they exceed this share of its rows."""
 FOLD_FILES = 100
 
 
@@ -110,7 +110,7 @@ def _folded(
     tools: Tools, change: Change, told: tuple[DataFile, ...], attributes: dict[str, str]
 ) -> tuple[DataFile, ...]:
     """The same baseline in one file, when its delta files have grown past their share."""
-    if len(told) < 2 or (len(told) <= FOLD_FILES and sum(f.bytes for f in told[1:]) <= FOLD_SHARE * told[0].bytes):
+    if len(told) < 2 or (len(told) <= FOLD_FILES and sum(f.rows for f in told[1:]) <= FOLD_SHARE * told[0].rows):
         return told
     store = tools.books.store
     with Engine(now=tools.clock(), memory="300MB", threads=1) as engine:

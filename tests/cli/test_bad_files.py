@@ -132,7 +132,8 @@ def test_a_baseline_that_is_cut_off(batchctl: Command, project: MakeProject) -> 
 
 
 @pytest.mark.parametrize("blocks", [0, 1])
-def test_a_disk_without_room_for_temporary_files(batchctl: Command, blocks: int) -> None:
+def test_a_disk_without_room_for_temporary_files(batchctl: Command, project: MakeProject, blocks: int) -> None:
+    project.table("data/people.parquet", people(1000))
     limited = f'trap "" XFSZ; ulimit -f {blocks}; exec "$0" "$@"'
     done = batchctl.process("apply", "--auto-approve", wrapped=("bash", "-c", limited))
     assert done.returncode == 1, done.stdout + done.stderr
