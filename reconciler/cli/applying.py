@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -235,6 +236,8 @@ class Run:
             wait=self.wait,
         )
         self.reporter.expect(plan.changes)
+        gc.freeze()  # the plan stays; what each request leaves, a body among it, must go soon
+        gc.set_threshold(700, 10, 10)
         done = apply(plan, tools)
         refused = tuple(sorted(staging.glob(REFUSED)))
         try:
