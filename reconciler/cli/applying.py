@@ -236,8 +236,7 @@ class Run:
             wait=self.wait,
         )
         self.reporter.expect(plan.changes)
-        gc.freeze()  # the plan stays; what each request leaves, a body among it, must go soon
-        gc.set_threshold(700, 10, 10)
+        gc.set_threshold(700, 10, 10)  # what each request leaves, a body among it, must go soon
         done = apply(plan, tools)
         refused = tuple(sorted(staging.glob(REFUSED)))
         try:

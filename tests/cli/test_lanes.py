@@ -32,4 +32,3 @@ def test_what_requests_leave_is_collected_while_an_apply_sends(batchctl: Command
         assert gc.get_threshold()[0] <= 1000
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
