@@ -22,7 +22,7 @@ from reconciler.data.still import Asked, still
 from reconciler.data.told import source_problem, sql_problem
 from reconciler.data.verdict import Rules
 from reconciler.errors import SpecInvalid
-from reconciler.link import Link
+from reconciler.link import Link, Target
 from reconciler.plan.target_state import on_exit_of
 from reconciler.recognise import Evaluated, Ground, Recognised, recognise
 from reconciler.spec import Catalogue
@@ -68,11 +68,16 @@ def evaluate(
 
 
 def _megabytes(todo: Sequence[Course], standings: Mapping[str, Standing]) -> int:
-    """Memory to evaluate with. Where nobody was told anything, there is nothing to compare: rows only flow through."""
-    if any(standings[str(course.key)].layers for course in todo if str(course.key) in standings):
+    """Memory to evaluate with. Where nobody was told anything and one condition says who is in, rows only flow."""
+    told = any(standings[str(course.key)].layers for course in todo if str(course.key) in standings)
+    targets = [course.target for course in todo if course.target]
+    if told or not all(_flows(target) for target in targets):
         return _COMPARING
-    widest = max((len(course.target.attributes) for course in todo if course.target), default=0)
-    return min(_FLOWING + _A_COLUMN * widest, _COMPARING)
+    return min(_FLOWING + _A_COLUMN * max((len(one.attributes) for one in targets), default=0), _COMPARING)
+
+
+def _flows(target: Target) -> bool:
+    return not target.key.is_profiles and len(target.links) == 1 and target.links[0].segment.where is not None
 
 
 def _shown(path: str, root: Path) -> str:

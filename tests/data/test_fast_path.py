@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.data.candidates import Digest
+from reconciler.data.engine import Engine
 from reconciler.spec import Spec
 from tests.data.kit import Shop, Turn, documents
 
@@ -212,3 +213,27 @@ def test_a_device_that_is_its_own_key_is_withheld_in_any_spelling(shop: Shop) ->
     shop.apply(made)
     shop.write("people.csv", f"device,ok\n{one},true\n{one.upper()},false\n{other},true\n")
     assert set(shop.look(made).of("consent")) == {one}
+
+
+class Limited(Engine):
+    """Remembers how much memory it may use."""
+
+    megabytes = 0
+
+    def limit(self, megabytes: int) -> None:
+        type(self).megabytes = megabytes
+        super().limit(megabytes)
+
+
+@pytest.mark.parametrize(("more", "megabytes"), [({}, 160), ({"where": None, "query": "SELECT pid FROM people"}, 400)])
+def test_only_a_first_upload_that_one_condition_decides_gets_little_memory(
+    shop: Shop, more: dict[str, str | None], megabytes: int
+) -> None:
+    made = documents(catalogue=CATALOGUE, identifier={"custom_id": "mail"}, **more)
+    shop.write("people.csv", people(("p1", "abc", "", "", "true")))
+    shop.look(made, engine_of=Limited)
+    assert Limited.megabytes == megabytes
+    shop.apply(made)
+    shop.write("people.csv", people(("p2", "new", "", "", "true")))
+    shop.look(made, engine_of=Limited)
+    assert Limited.megabytes == 400
