@@ -134,16 +134,16 @@ def _gathered(engine: Engine, members: Members, search: Search, found: str) -> t
         engine,
         "rows",
         search.members,
-        picked=_picked(members, 0, 0),
+        picked="*",
         looked=f"{among('id')} OR id IS NULL",
         near="FALSE",
         check=candidates.check(search, search.attributes),
         apart=search.outside,
     )
-    rows, others = everyone, None
+    rows, others = ident(engine.table("rows")), None
     if members.keyed and engine.count(f"SELECT count(*) FROM {everyone} WHERE outside"):
-        rows, others = ident(engine.table("rows")), f"SELECT key FROM {everyone} WHERE outside"
-        engine.run(f"CREATE TEMP TABLE {rows} AS SELECT * FROM {everyone} WHERE NOT outside")
+        others = f"SELECT key FROM {everyone} WHERE outside"
+    engine.run(f"CREATE TEMP TABLE {rows} AS SELECT {_picked(members, 0, 0)} FROM {everyone} WHERE NOT {search.outside}")
     both, theirs = candidates.split(
         engine,
         "told",
