@@ -28,7 +28,7 @@ from reconciler.recognise import Evaluated, Ground, Recognised, recognise
 from reconciler.spec import Catalogue
 from reconciler.state.standing import Standing
 
-_COMPARING, _FLOWING, _A_COLUMN = 400, 160, 20
+_COMPARING, _FLOWING, _A_COLUMN = 480, 160, 20
 """Megabytes of memory to compare with what was told, to write what was never told, and for each attribute written."""
 
 

@@ -1,10 +1,10 @@
 """The fast path over everybody: which identifiers may differ from what Batch was told, and proof that no other does.
 
 One full join of 64-bit hashes finds the *candidates*, about as many as changed; they alone are decided exactly, on the
-identifier itself. The join says nothing of two identifiers with one hash, of identifiers that repeat, or of its own
-faults, so what was left out is proven: of the rows that are not candidates, members and baseline must have the same
-number and the same sum of another, independent hash. Where they don't, everything is compared exactly. Both hashes live
-inside one run.
+identifier itself. All other pairs it finds are proven to be one person on both sides: they agree in a second,
+independent hash of identifier and attributes, and there are as many of them as rows of the baseline that are no
+candidates, so that none of those has two members. Where there are not as many, identifiers that repeat become candidates;
+if that does not explain it, everything is compared exactly. Both hashes live inside one run.
 """
 
 from __future__ import annotations
@@ -30,14 +30,6 @@ def fold(column: str = "id") -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sum:
-    """Of the rows that are no candidates: their number, and the sum of the independent hash."""
-
-    rows: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """What two sides are compared by."""
 
@@ -45,6 +37,7 @@ class Search:
     outside: str
     """SQL that is true for rows of `members` that are none; whoever has their identifier is looked at exactly."""
     told: str
+    """Every identifier once."""
     later: str | None
     """Identifiers whose row in `told` does not count, or that are missing there: they are looked at exactly."""
     barred: str | None
@@ -57,34 +50,45 @@ class Search:
     """Member columns that are NULL when all is well."""
     digest: Digest = digest
 
-    @property
-    def names(self) -> list[str]:
-        """All attributes, in one order for both sides."""
-        return sorted({*self.attributes, *self.told_attributes})
+
+_DIFFER = "m.h IS NULL OR t.h IS NULL OR m.barred OR m.odd OR m.c <> t.c"
 
 
-def find(engine: Engine, search: Search, barred: str | None) -> str:
-    """A table of one column ``h``: hashes of every identifier that has to be looked at exactly; `barred` is a table of hashes."""
-    h = search.digest("id")
-    odd = disjunction(f"{ident(name)} IS NOT NULL" for name in ("fault", *search.reasons))
-    member = (
-        f"SELECT {h} AS h, {odd} AS odd, {search.outside} AS barred{_content(search, search.attributes)} "
-        f"FROM {search.members} WHERE id IS NOT NULL"
-    )
-    told = f"SELECT {h} AS h{_content(search, search.told_attributes)} FROM {search.told}"
+def find(engine: Engine, search: Search, barred: str | None) -> tuple[str, int]:
+    """A table of one column ``h``, the hashes of every identifier that has to be looked at exactly, and the number of
+    equal pairs found. `barred` is a table of hashes."""
+    table, pairs = ident(engine.table("candidates")), ident(engine.table("pairs"))
+    members = _side(search, search.members, search.attributes, member=True)
     if barred is not None:
-        nothing = ", 0::UBIGINT" if search.names else ""
-        member += f" UNION ALL SELECT h, FALSE, TRUE{nothing} FROM {barred}"
-    differs = " OR m.v <> t.v" if search.names else ""
-    table = ident(engine.table("candidates"))
+        members += f" UNION ALL SELECT h, 0::UBIGINT, FALSE, TRUE FROM {barred}"
+    told = _side(search, search.told, search.told_attributes)
     engine.run(
-        f"CREATE TEMP TABLE {table} AS SELECT coalesce(m.h, t.h) AS h FROM ({member}) AS m FULL JOIN ({told}) AS t ON m.h = t.h "
-        f"WHERE m.h IS NULL OR (t.h IS NULL AND NOT m.barred) OR (t.h IS NOT NULL AND (m.barred OR m.odd{differs}))"
+        f"CREATE TEMP TABLE {pairs} AS SELECT CASE WHEN {_DIFFER} THEN coalesce(m.h, t.h) END AS h, count(*) AS n "
+        f"FROM ({members}) AS m FULL JOIN ({told}) AS t ON m.h = t.h WHERE NOT (t.h IS NULL AND m.barred) GROUP BY 1"
     )
+    engine.run(f"CREATE TEMP TABLE {table} AS SELECT h FROM {pairs} WHERE h IS NOT NULL")
     for exact in (search.uncertain, search.later):
         if exact is not None:
-            engine.run(f"INSERT INTO {table} SELECT {h} FROM {exact}")
-    return table
+            engine.run(f"INSERT INTO {table} SELECT {search.digest('id')} FROM {exact}")
+    return table, engine.count(f"SELECT coalesce(sum(n), 0)::BIGINT FROM {pairs} WHERE h IS NULL")
+
+
+def equal_pairs(engine: Engine, search: Search, members: str, told: str) -> int:
+    """How many of the equal pairs that `find` counted are among these rows of both sides."""
+    ours, theirs = _side(search, members, search.attributes, member=True), _side(search, told, search.told_attributes)
+    return engine.count(f"SELECT count(*) FROM ({ours}) AS m JOIN ({theirs}) AS t ON m.h = t.h WHERE NOT ({_DIFFER})")
+
+
+def _side(search: Search, relation: str, attributes: Mapping[str, str], *, member: bool = False) -> str:
+    """SQL of ``h``, by which both sides are joined, and ``c``, the independent hash; of members also whether they are
+    ``odd``, so that they always have to be looked at, and whether ``barred``, so that whoever has the identifier has."""
+    kinds = {**search.told_attributes, **search.attributes}
+    check = contents([(name, kinds[name]) for name in sorted(kinds)], attributes)[0]
+    picked = f"{search.digest('id')} AS h, {check} AS c"
+    if member:
+        odd = disjunction(f"{ident(name)} IS NOT NULL" for name in ("fault", *search.reasons))
+        picked += f", {odd} AS odd, {search.outside} AS barred"
+    return f"SELECT {picked} FROM {relation} WHERE id IS NOT NULL"
 
 
 def hashes(engine: Engine, relation: str, digest: Digest) -> str:
@@ -110,37 +114,15 @@ def find_repeats(engine: Engine, search: Search, table: str) -> None:
     )
 
 
-def split(
-    engine: Engine, stem: str, relation: str, *, picked: str, looked: str, near: str, check: str, apart: str = "FALSE"
-) -> tuple[str, Sum]:
-    """A table of the rows of `relation` which are `looked` at or `near`, with both as columns; the sum of all rows not looked
-    at but those set `apart`.
-
-    One pass: rows that are neither fall into one group of NULLs.
-    """
-    inner = f'SELECT {picked}, {check} AS "#check", coalesce({looked}, FALSE) AS looked, {apart} AS "#apart" FROM {relation}'
-    columns = [name for name, _ in engine.columns(inner) if name not in ("#check", "looked", "#apart")]
-    kept = ", ".join(f"CASE WHEN looked OR near THEN {ident(name)} END AS {ident(name)}" for name in columns)
-    table, sums = ident(engine.table(stem)), ident(engine.table("sums"))
+def pick(engine: Engine, stem: str, relation: str, *, looked: str, near: str = "FALSE") -> str:
+    """A table of the rows of `relation` that are to be `looked` at, or are else ``near``, which is a column."""
+    marked = f"SELECT *, coalesce({looked}, FALSE) AS looked, coalesce({near}, FALSE) AS near FROM {relation}"
+    table = ident(engine.table(stem))
     engine.run(
-        f'CREATE TEMP TABLE {sums} AS SELECT {kept}, looked, near, "#apart", count(*) AS "#rows", sum("#check") AS "#sum" '
-        f"FROM (SELECT *, NOT looked AND coalesce({near}, FALSE) AS near FROM ({inner})) GROUP BY ALL"
+        f"CREATE TEMP TABLE {table} AS SELECT * EXCLUDE (looked, near), NOT looked AS near "
+        f"FROM ({marked}) WHERE looked OR near"
     )
-    rows, total = engine.row(
-        f'SELECT coalesce(sum("#rows"), 0), coalesce(sum("#sum"), 0) FROM {sums} WHERE NOT (looked OR "#apart")'
-    )
-    engine.run(
-        f"CREATE TEMP TABLE {table} AS SELECT {', '.join(map(ident, columns))}, near FROM "
-        f'(SELECT *, unnest(range("#rows")) FROM {sums} WHERE looked OR near)'
-    )
-    engine.run(f"DROP TABLE {sums}")
-    return table, Sum(rows=int(str(rows)), total=int(str(total)))
-
-
-def check(search: Search, present: Mapping[str, str]) -> str:
-    """The independent hash of a row: identifier and attributes, every text shifted by one byte."""
-    kinds = {**search.told_attributes, **search.attributes}
-    return contents([(name, kinds[name]) for name in search.names], present)[0]
+    return table
 
 
 def contents(kinds: Sequence[tuple[str, str]], present: Collection[str]) -> tuple[str, str]:
@@ -148,13 +130,6 @@ def contents(kinds: Sequence[tuple[str, str]], present: Collection[str]) -> tupl
     shifted = [_shifted(f"a:{name}", kind) if name in present else "NULL" for name, kind in kinds]
     plain = [ident(f"a:{name}") if name in present else "NULL" for name, _ in kinds]
     return f"hash({', '.join([_text('id'), *shifted])})", f"hash({', '.join(['id', *plain, '1'])})"
-
-
-def _content(search: Search, present: Mapping[str, str]) -> str:
-    if not search.names:
-        return ""
-    values = [ident(f"a:{name}") if name in present else "NULL" for name in search.names]
-    return f", hash({', '.join([*values, '0'])}) AS v"
 
 
 def _shifted(name: str, kind: str) -> str:

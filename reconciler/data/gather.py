@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.data import candidates
 from reconciler.data.baseline import PRESENT
-from reconciler.data.candidates import Search, Sum, fold
+from reconciler.data.candidates import Search, fold
 from reconciler.data.candidates import digest as plain
 from reconciler.data.engine import Engine
 from reconciler.data.membership import DOUBLED, Members
@@ -54,12 +54,12 @@ def everybody(engine: Engine, links: Sequence[Members], told: str | None) -> Gat
 def narrowed(engine: Engine, members: Members, search: Search, told: str) -> Gathered:
     """The rows of one link that may differ from what was told, or everybody when it cannot be proven that no other does."""
     barred = candidates.hashes(engine, search.barred, search.digest) if search.barred else None
-    found = candidates.find(engine, search, barred)
+    found, pairs = candidates.find(engine, search, barred)
     for repeats in (False, True):
         if repeats:
             candidates.find_repeats(engine, search, found)
-        gathered, ours, theirs = _gathered(engine, members, search, found)
-        if ours == theirs:
+        gathered, looked = _gathered(engine, members, search, found)
+        if pairs - looked == gathered.unchanged:
             barred_too = candidates.met(engine, barred, found)
             gathered = replace(gathered, barred=barred_too or gathered.others is not None)
             return _paired(engine, members, gathered) if members.keyed else gathered
@@ -126,41 +126,30 @@ def _paired(engine: Engine, members: Members, gathered: Gathered) -> Gathered:
     return replace(gathered, doubled=doubled)
 
 
-def _gathered(engine: Engine, members: Members, search: Search, found: str) -> tuple[Gathered, Sum, Sum]:
+def _gathered(engine: Engine, members: Members, search: Search, found: str) -> tuple[Gathered, int]:
+    """The rows whose identifiers were found, and how many equal pairs they have among them."""
+
     def among(column: str) -> str:
         return f"{search.digest(column)} IN (SELECT h FROM {found})"
 
-    everyone, ours = candidates.split(
-        engine,
-        "rows",
-        search.members,
-        picked="*",
-        looked=f"{among('id')} OR id IS NULL",
-        near="FALSE",
-        check=candidates.check(search, search.attributes),
-        apart=search.outside,
-    )
+    everyone = candidates.pick(engine, "everyone", search.members, looked=f"{among('id')} OR id IS NULL")
     rows, others = ident(engine.table("rows")), None
     if members.keyed and engine.count(f"SELECT count(*) FROM {everyone} WHERE outside"):
         others = f"SELECT key FROM {everyone} WHERE outside"
-    engine.run(f"CREATE TEMP TABLE {rows} AS SELECT {_picked(members, 0, 0)} FROM {everyone} WHERE NOT {search.outside}")
-    both, theirs = candidates.split(
-        engine,
-        "told",
-        search.told,
-        picked="*",
-        looked=among("id"),
-        near=_near(engine, rows),
-        check=candidates.check(search, search.told_attributes),
+    engine.run(
+        f"CREATE TEMP TABLE {rows} AS SELECT {_picked(members, 0, 0)} FROM {everyone} WHERE NOT {search.outside}"
     )
+    both = candidates.pick(engine, "told", search.told, looked=among("id"), near=_near(engine, rows))
     told, near = (f"(SELECT * EXCLUDE (near) FROM {both} WHERE {test})" for test in ("NOT near", "near"))
+    unchanged = engine.count(f"SELECT count(*) FROM {search.told}") - engine.count(f"SELECT count(*) FROM {told}")
+    looked = candidates.equal_pairs(engine, search, everyone, told)
     if search.later is not None:
         told = (
             f"(SELECT * FROM {told} AS base ANTI JOIN {search.later} AS later ON later.id = base.id UNION ALL BY NAME "
         )
         told += f"SELECT * EXCLUDE (target, layer, kind, file_row_number) FROM {search.later} WHERE {PRESENT})"
-    gathered = Gathered(rows=rows, told=told, near=near, among=among, others=others, unchanged=theirs.rows)
-    return gathered, ours, theirs
+    gathered = Gathered(rows=rows, told=told, near=near, among=among, others=others, unchanged=unchanged)
+    return gathered, looked
 
 
 def _near(engine: Engine, rows: str) -> str:

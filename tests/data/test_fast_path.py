@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler.data import gather
 from reconciler.data.candidates import Digest
 from reconciler.data.engine import Engine
 from reconciler.spec import Spec
@@ -114,6 +116,23 @@ def test_an_identifier_that_repeats_leaves_with_its_last_person(shop: Shop) -> N
     shop.write("people.csv", people(*both, ("p4", "d", "", "", "true")))
     turn = shop.look(PLAIN)
     assert (turn.added, turn.removed, turn.staged.counts.shared) == ({"d"}, {"c"}, 1)
+
+
+def test_people_who_share_an_identifier_do_not_make_everybody_be_compared(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = [("p1", "shared", "gold", "1", "true"), ("p2", "shared", "silver", "2", "true")]
+    twice = [(key, "same", "gold", "1", "true") for key in ("p3", "p4")]
+    shop.write("people.csv", people(*shared, *twice, ("p5", "c", "", "", "true")))
+    shop.apply(CARRYING)
+    shop.write("people.csv", people(*shared, *twice, ("p6", "d", "", "", "true")))
+
+    def compared(*_: object) -> NoReturn:
+        raise AssertionError("everybody is compared")
+
+    monkeypatch.setattr(gather, "everybody", compared)
+    turn = shop.look(CARRYING)
+    assert (turn.added, turn.removed, turn.staged.counts.shared) == ({"d"}, {"c"}, 2)
 
 
 def test_an_identifier_that_differs_only_by_case_from_one_told_and_unchanged_is_refused(shop: Shop) -> None:
@@ -225,7 +244,7 @@ class Limited(Engine):
         super().limit(megabytes)
 
 
-@pytest.mark.parametrize(("more", "megabytes"), [({}, 160), ({"where": None, "query": "SELECT pid FROM people"}, 400)])
+@pytest.mark.parametrize(("more", "megabytes"), [({}, 160), ({"where": None, "query": "SELECT pid FROM people"}, 480)])
 def test_only_a_first_upload_that_one_condition_decides_gets_little_memory(
     shop: Shop, more: dict[str, str | None], megabytes: int
 ) -> None:
@@ -236,4 +255,4 @@ def test_only_a_first_upload_that_one_condition_decides_gets_little_memory(
     shop.apply(made)
     shop.write("people.csv", people(("p2", "new", "", "", "true")))
     shop.look(made, engine_of=Limited)
-    assert Limited.megabytes == 400
+    assert Limited.megabytes == 480
