@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +17,15 @@ from pathlib import Path
 import pytest
 
 from reconciler.emulator import Options, running
+from reconciler.state.acks import SENDING, decoded
 from reconciler.state.bucket import open_bucket
-from reconciler.state.lease import holder_of
+from reconciler.state.lease import holder_of, unlock
+from reconciler.state.place import Place
 from tests.apply.people import LINKS, Link, night, opened
 from tests.apply.shop import KEYS, Shop
 from tests.apply.test_storm import keeping
 from tests.apply.warm import ROOT, Warm
+from tests.stores.test_lease import wait_for
 
 PROFILES = tuple(link for link in LINKS if link.name == "l8")
 """Hundreds of operations, 200 to a request."""
@@ -29,10 +33,12 @@ OURS = tuple(link for link in LINKS if link.name in ("l2", "l6"))
 
 
 @contextmanager
-def slow(tmp_path: Path, where: str, links: tuple[Link, ...] = OURS, count: int = 24) -> Iterator[Shop]:
-    """A shop whose Batch takes half a second for each answer, about to apply its first upload."""
+def slow(
+    tmp_path: Path, where: str, links: tuple[Link, ...] = OURS, count: int = 24, seconds: float = 0.5
+) -> Iterator[Shop]:
+    """A shop whose Batch takes its time for each answer, about to apply its first upload."""
     root = tmp_path / "shop"
-    options = Options(rate_scale=0, indexing_delay=0.02, slow_seconds=0.5)
+    options = Options(rate_scale=0, indexing_delay=0.02, slow_seconds=seconds)
     with running(options) as url, keeping(where, root, random.Random(1)) as (state, _):
         shop = Shop(root, url, opened(count, random.Random(1), links))
         shop.project += state
@@ -110,6 +116,36 @@ def test_a_run_that_slept_longer_than_its_lease_sends_nothing_more(tmp_path: Pat
         assert shop.apply().code == 0
         assert shop.writes()[1] > 3
         shop.converged()
+
+
+def test_a_machine_lost_midway_has_said_what_batch_took(tmp_path: Path) -> None:
+    with slow(tmp_path, "bucket", PROFILES, count=2_400, seconds=1) as shop, Warm(tmp_path) as warm:
+        place = open_bucket(shop.project.split()[-1].rstrip("}"), cache=tmp_path / "operator", environ=os.environ)
+        pid = warm.start("apply", "-C", str(shop.root), "--auto-approve", **KEYS, BATCHCTL_API_URL=shop.url)
+        wait_for(lambda: rows_taken(place) > 0, seconds=30)
+        os.kill(pid, signal.SIGKILL)
+        assert warm.wait() == -signal.SIGKILL, warm.said
+        taken = rows_taken(place)
+        seen = shop.writes()[1]
+        shutil.rmtree(shop.root / ".batchctl")
+        unlock(place)
+        shop.post("faults", slow=0)
+        done = shop.apply()
+        assert done.code == 0, done
+        requests = shop.writes()[1] - seen
+        shop.converged()
+        (everybody,) = shop.world.truth.values()
+        assert done.plan["totals"]["planned"] == len(everybody) - taken, (
+            "what the bucket knows was taken is not sent again"
+        )
+        assert requests < -(-len(everybody) // 200), "fewer requests than a full upload"
+
+
+def rows_taken(place: Place) -> int:
+    """Rows that the bucket knows Batch took."""
+    found = [place.read(name) for name in place.names("targets/") if "acks-" in name]
+    acks = [ack for one in found if one for ack in decoded(one.data, where="the log")]
+    return sum(ack.stop - ack.start for ack in acks if ack.batch != SENDING)
 
 
 def test_an_older_state_put_back_leads_to_a_visible_plan_and_to_the_truth(tmp_path: Path) -> None:

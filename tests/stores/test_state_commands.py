@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from reconciler.emulator import Options, running
+from reconciler.state.document import decode, encode
 from reconciler.state.holder import Holder
 from reconciler.state.lock import hold
 from reconciler.state.place import Place
@@ -141,6 +144,51 @@ def test_pull_and_push(batchctl: Applied, tmp_path: Path) -> None:
     assert batchctl.targets() == [key]
     file.write_bytes(file.read_bytes().replace(b'"count": 301', b'"count": 302'))
     assert "edited or damaged" in batchctl("state", "push", str(file), "--auto-approve").stderr
+
+
+def test_push_refuses_a_newer_state_of_another_lineage(batchctl: Applied, tmp_path: Path) -> None:
+    file = tmp_path / "pulled.json"
+    batchctl.state("pull", "--out", str(file))
+    mine = decode(file.read_bytes(), where=str(file), way_out=str)
+    other = mine.model_copy(update={"lineage": "00c0ffee-0000-4000-8000-000000000000", "serial": mine.serial + 7})
+    file.write_bytes(encode(other))
+    refused = batchctl("state", "push", str(file), "--auto-approve")
+    assert (refused.returncode, "is not a successor of the state" in refused.stderr) == (1, True), refused
+    assert other.lineage in refused.stderr
+    assert json.loads(batchctl.state("pull"))["lineage"] == mine.lineage
+    batchctl.state("push", str(file), "--auto-approve", "--force")
+    assert json.loads(batchctl.state("pull"))["lineage"] == other.lineage
+    assert "No changes." in batchctl.ok("plan", "--target", "segment-link/loyal-ios")
+
+
+@pytest.mark.parametrize("batchctl", ["folder"], indirect=True)
+@pytest.mark.parametrize(("keep", "kept"), [(None, set()), ("90d", {"acks", "delta"}), ("30d", set())])
+def test_history_says_how_long_what_was_sent_is_kept(batchctl: Applied, keep: str | None, kept: set[str]) -> None:
+    """Sent 60 days ago, folded, and named by none of the last versions."""
+    (key,) = batchctl.targets()
+    account, _, rest = key.partition("/")
+    sent = batchctl.place.names("targets/")
+    assert {kind_of(name) for name in sent} == {"acks", "delta"}
+    for name in sent:
+        os.utime(batchctl.where.root / "state" / name, (time.time() - 60 * 86_400,) * 2)
+    if keep:
+        specs = batchctl.root / "specs.yaml"
+        specs.write_text(specs.read_text().replace("name: shop\n", f"name: shop\nhistory: {{keep: {keep}}}\n", 1))
+    batchctl.state("compact")
+    for number in range(3):
+        batchctl.state("mv", f"{account}/{rest}", f"00c0ffee/{rest}")
+        batchctl.state("mv", f"00c0ffee/{rest}", f"{account}/{rest}")
+        assert number == 2 or set(sent) <= set(batchctl.place.names("targets/")), "the last 5 versions keep their files"
+    batchctl.state("compact")
+    left = set(batchctl.place.names("targets/"))
+    assert {kind_of(name) for name in set(sent) & left} == kept
+    assert {kind_of(name) for name in left} == kept | {"base"}
+    assert "No changes." in batchctl.ok("plan", "--target", "segment-link/loyal-ios")
+
+
+def kind_of(name: str) -> str:
+    """What a file of a target is: base, delta, acks."""
+    return name.rpartition("/")[2].partition("-")[0]
 
 
 @pytest.mark.parametrize("batchctl", ["folder", "s3"], indirect=True)
