@@ -67,7 +67,8 @@ def find(engine: Engine, search: Search, barred: str | None) -> tuple[str, int]:
         f"FROM ({members}) AS m FULL JOIN ({told}) AS t ON m.h = t.h WHERE NOT (t.h IS NULL AND m.barred) GROUP BY 1"
     )
     engine.run(f"CREATE TEMP TABLE {table} AS SELECT h FROM {pairs} WHERE h IS NOT NULL")
-    for exact in (search.uncertain, search.later):
+    nobody = "(SELECT CAST(NULL AS VARCHAR) AS id)"  # rows without identifier are looked at: their hash is one too
+    for exact in (search.uncertain, search.later, nobody):
         if exact is not None:
             engine.run(f"INSERT INTO {table} SELECT {search.digest('id')} FROM {exact}")
     return table, engine.count(f"SELECT coalesce(sum(n), 0)::BIGINT FROM {pairs} WHERE h IS NULL")
@@ -114,14 +115,14 @@ def find_repeats(engine: Engine, search: Search, table: str) -> None:
     )
 
 
-def pick(engine: Engine, stem: str, relation: str, *, looked: str, near: str = "FALSE") -> str:
+def pick(engine: Engine, stem: str, relation: str, *, looked: str, near: str | None = None) -> str:
     """A table of the rows of `relation` that are to be `looked` at, or are else ``near``, which is a column."""
-    marked = f"SELECT *, coalesce({looked}, FALSE) AS looked, coalesce({near}, FALSE) AS near FROM {relation}"
     table = ident(engine.table(stem))
-    engine.run(
-        f"CREATE TEMP TABLE {table} AS SELECT * EXCLUDE (looked, near), NOT looked AS near "
-        f"FROM ({marked}) WHERE looked OR near"
-    )
+    found = f"SELECT *, FALSE AS near FROM {relation} WHERE {looked}"
+    if near is not None:
+        marked = f"SELECT *, coalesce({looked}, FALSE) AS looked, coalesce({near}, FALSE) AS near FROM {relation}"
+        found = f"SELECT * EXCLUDE (looked, near), NOT looked AS near FROM ({marked}) WHERE looked OR near"
+    engine.run(f"CREATE TEMP TABLE {table} AS {found}")
     return table
 
 

@@ -132,16 +132,18 @@ def _gathered(engine: Engine, members: Members, search: Search, found: str) -> t
     def among(column: str) -> str:
         return f"{search.digest(column)} IN (SELECT h FROM {found})"
 
-    everyone = candidates.pick(engine, "everyone", search.members, looked=f"{among('id')} OR id IS NULL")
+    everyone = candidates.pick(engine, "everyone", search.members, looked=among("id"))
     rows, others = ident(engine.table("rows")), None
     if members.keyed and engine.count(f"SELECT count(*) FROM {everyone} WHERE outside"):
         others = f"SELECT key FROM {everyone} WHERE outside"
     engine.run(
         f"CREATE TEMP TABLE {rows} AS SELECT {_picked(members, 0, 0)} FROM {everyone} WHERE NOT {search.outside}"
     )
-    both = candidates.pick(engine, "told", search.told, looked=among("id"), near=_near(engine, rows))
+    number, cased = engine.row(f"SELECT count(*), coalesce(bool_or(cased), FALSE) FROM {search.told}")
+    near = _near(engine, rows, cased=bool(cased))
+    both = candidates.pick(engine, "told", search.told, looked=among("id"), near=near)
     told, near = (f"(SELECT * EXCLUDE (near) FROM {both} WHERE {test})" for test in ("NOT near", "near"))
-    unchanged = engine.count(f"SELECT count(*) FROM {search.told}") - engine.count(f"SELECT count(*) FROM {told}")
+    unchanged = int(str(number)) - engine.count(f"SELECT count(*) FROM {told}")
     looked = candidates.equal_pairs(engine, search, everyone, told)
     if search.later is not None:
         told = (
@@ -152,10 +154,13 @@ def _gathered(engine: Engine, members: Members, search: Search, found: str) -> t
     return gathered, looked
 
 
-def _near(engine: Engine, rows: str) -> str:
-    """SQL that is true for identifiers of *told* that may differ only by case from one of `rows`, and for few others."""
-    cased = engine.count(f"SELECT count(*) FROM {rows} WHERE id <> lower(id)")
-    others = f" ELSE {plain('id')}" if cased else ""
+def _near(engine: Engine, rows: str, *, cased: bool) -> str | None:
+    """SQL that is true for identifiers of *told* that may differ only by case from one of `rows`, and for few others; None
+    when there are none. `cased` says whether lower case would change any that was told."""
+    ours = engine.count(f"SELECT count(*) FROM {rows} WHERE id <> lower(id)") > 0
+    if not cased and not ours:
+        return None
+    others = f" ELSE {plain('id')}" if ours else ""
     lower = f"CASE WHEN cased THEN {fold()}{others} END"
     return f"{lower} IN (SELECT {fold()} FROM {rows} WHERE id IS NOT NULL)"
 
