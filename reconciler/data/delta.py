@@ -90,7 +90,7 @@ def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | No
     nothing = told.told is None and told.uncertain is None and request.refusals is None
     if nothing and len(request.links) == 1 and not (rules.profiles or rules.void):
         refused = checks.identifier_reason("id", request.id_type, profiles=False)
-        return newcomers(engine, request.links[0], refused)
+        return newcomers(engine, request.links[0], rules.attributes, sent=rules.sent, refused=refused)
     if told.told is None or rules.everybody or not request.same_rules or len(request.links) != 1:
         return everybody(engine, request.links, told.told)
     members = request.links[0]

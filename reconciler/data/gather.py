@@ -3,7 +3,7 @@ a target never told of anybody those that are not plainly new."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.data import candidates
@@ -66,10 +66,13 @@ def narrowed(engine: Engine, members: Members, search: Search, told: str) -> Gat
     return everybody(engine, [members], told)
 
 
-def newcomers(engine: Engine, members: Members, refused: str) -> Gathered:
+def newcomers(
+    engine: Engine, members: Members, attributes: Mapping[str, str], *, sent: Collection[str], refused: str
+) -> Gathered:
     """The rows of one link whose target was never told of anybody: only those are decided that are not `fresh`.
 
-    Fresh are rows without any fault whose identifier is on no other row, in whatever case, and withheld from nobody.
+    Fresh are rows without any fault whose identifier is on no other row, in whatever case, and withheld from nobody;
+    they have a column for each of `attributes` (name → logical type), with values where it is `sent`.
     `refused` is SQL of the reason to refuse an identifier.
     """
     rows, barred = members.unpaired if members.keyed else members.rows, members.barred
@@ -94,8 +97,8 @@ def newcomers(engine: Engine, members: Members, refused: str) -> Gathered:
     table = ident(engine.table("rows"))
     engine.run(f"CREATE TEMP TABLE {table} AS SELECT {_picked(members, 0, 0)} FROM {rows} WHERE NOT ({clear})")
     values = "".join(
-        f", CAST({ident(f'a:{one.name}')} AS {DUCK_TYPES[one.type]}) AS {ident(f'a:{one.name}')}"
-        for one in sorted(members.link.attributes, key=lambda one: one.name)
+        f", CAST({ident(f'a:{name}') if name in sent else 'NULL'} AS {DUCK_TYPES[kind]}) AS {ident(f'a:{name}')}"
+        for name, kind in sorted(attributes.items())
     )
     key = "CAST(NULL AS UUID)" if members.keyed else stored_hash(key_hash("key"))
     row = f"id, {CASED}, 'add' AS kind, {key} AS k, CAST([] AS VARCHAR[]) AS held{values}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -201,6 +201,26 @@ def test_an_attribute_that_is_new_is_sent_for_everybody_who_has_a_value(shop: Sh
     turn = shop.look(CARRYING, exact=exact)
     assert turn.of("add", "put") == {"a": {"tier": "gold", "score": 1.0}}
     assert turn.staged.first_uses == ("score", "tier")
+
+
+TIERED = {"attributes": {"tier": "tier"}, "declared": {"tier": "string"}}
+
+
+@pytest.mark.parametrize("twin", ["", "p3,A,gold,1,true\n"])
+@pytest.mark.parametrize("later", [TIERED, {}, {"attributes": {"zeal": "score"}, "declared": {"zeal": "float"}}])
+def test_attributes_may_leave_the_mapping_of_an_audience_that_nobody_was_in(
+    shop: Shop, later: dict[str, Any], twin: str
+) -> None:
+    shop.write("people.csv", people())
+    shop.apply(CARRYING)
+    after = documents(catalogue=CATALOGUE, identifier={"custom_id": "mail"}, **later)
+    shop.write("people.csv", people(("p1", "a", "gold", "1", "true"), ("p2", "b", "red", "2", "true")) + twin)
+    turn = shop.apply(after)
+    sent = {name: {"tier": ("gold", "red"), "zeal": (1.0, 2.0)}[name] for name in later.get("attributes", {})}
+    wanted = {who: {name: values[n] for name, values in sent.items()} for n, who in enumerate("ab")}
+    assert turn.of("add") == ({"b": wanted["b"]} if twin else wanted)
+    assert shop.told(after) == turn.of("add")
+    assert not shop.look(after).rows
 
 
 @pytest.mark.parametrize("specs", [PLAIN, CARRYING, KEYED])
