@@ -68,7 +68,7 @@ def compact(store: StateStore, state: State, known: TargetState, *, now: datetim
         ranges, path = refusals.ranges, store.path_of(refusals, verify=True)
         refusals = store.put_file(path, name, rows=refusals.rows).model_copy(update={"ranges": ranges})
     folded = told.model_copy(update={"files": (file,), "refusals": refusals})
-    return store.write(state.with_target(known.model_copy(update={"baseline": folded})))
+    return store.write(state.by_hand().with_target(known.model_copy(update={"baseline": folded})))
 
 
 def _file_faults(reader: StateReader, engine: Engine, file: DataFile) -> list[str]:

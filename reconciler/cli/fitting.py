@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.errors import Stale
+from reconciler.plan import Op
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
-    from reconciler.plan import Plan
+    from reconciler.plan import Change, Plan
     from reconciler.state.state import State
 
 
@@ -21,6 +22,10 @@ def check_fits(plan: Plan, state: State | None, session: Session) -> None:
     if plan.specs != session.loaded.digest:
         raise Stale("the specs have changed since the plan was saved", fix=again)
     if state is not None and state.applying == plan.digest:
+        lost = [change.key for change in plan.changes if _continues(change) and change.key not in state.targets]
+        if lost:
+            why = "the plan sends what differs from members that the state says nothing of"
+            raise Stale(f"{lost[0]} is not in the state any more", why=why, fix=again)
         return
     if state is None:
         if plan.lineage:
@@ -31,6 +36,12 @@ def check_fits(plan: Plan, state: State | None, session: Session) -> None:
             why=f"the plan was made at serial {plan.serial}, the state is at {state.serial}",
             fix=again,
         )
+
+
+def _continues(change: Change) -> bool:
+    """It was made from what the state said of its target, which therefore is still there."""
+    gone = change.forget or change.op in (Op.NONE, Op.DELETE, Op.FORGET)
+    return not gone and (change.committed or change.op is Op.DELTA)
 
 
 def moved(plan: Plan, root: Path) -> list[str]:

@@ -53,7 +53,7 @@ def command(address: str, audience: str, lock_timeout: float, **shared: Any) -> 
             reporter.stage(f"reading audiences of {target.destination.name}")
             course = _course(session, target, state, clients[target.key.account])
         state = state or new_state(project=session.project.name, environment=environment, tool="")
-        state = store.write(state.with_target(_imported(course, state, session)))
+        state = store.write(state.by_hand().with_target(_imported(course, state, session)))
     _say(target, course, state.serial)
     return 0
 

@@ -136,7 +136,7 @@ def move(key: str, new: str, lock_timeout: float, **shared: Any) -> int:
         if known.pending is not None:
             raise StateError(f"{known.key} is unfinished", fix="run batchctl apply first")
         moved = known.model_copy(update={"account": wanted.account, "space": wanted.space})
-        written = store.write(state.without_target(known.key).with_target(moved))
+        written = store.write(state.by_hand().without_target(known.key).with_target(moved))
     click.echo(f"{wanted}, state serial {written.serial}")
     return 0
 
@@ -155,7 +155,7 @@ def remove(key: str, auto_approve: bool, lock_timeout: float, **shared: Any) -> 
         state = store.read()
         known = _target(state, str(known.key))
         assert state is not None
-        written = store.write(state.without_target(known.key))
+        written = store.write(state.by_hand().without_target(known.key))
     click.echo(f"forgot {known.key}; nothing was changed in Batch; state serial {written.serial}")
     return 0
 

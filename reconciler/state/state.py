@@ -149,6 +149,10 @@ class State(_Value):
     """Rows of each catalogue's suppression list at the last commit: a shrunken list is refused."""
     targets: dict[str, TargetState] = Field(default_factory=dict)
 
+    def by_hand(self) -> State:
+        """The state after a change that no plan made: the saved plan that is being applied may not continue."""
+        return self.model_copy(update={"applying": ""})
+
     def target(self, key: TargetKey) -> TargetState | None:
         """What is known of one target."""
         return self.targets.get(str(key))

@@ -130,7 +130,7 @@ class StateStore(StateReader):
             )
         with self._mutex:
             serials = [state.serial, newest.serial if newest else 0, *map(serial_of, self.previous())]
-            written = state.model_copy(update={"serial": max(serials) + 1})
+            written = state.by_hand().model_copy(update={"serial": max(serials) + 1})
             before = self._last[1] if self._last else self.place.raw(STATE)
             keep = f"{PREVIOUS}state-{newest.serial}.json" if newest else f"{PREVIOUS}unreadable.json"
             try:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from reconciler.address import TargetKey
+from reconciler.planfile import open_plan
+from reconciler.state.state import State
+from reconciler.state.store import StateStore
 from tests.cli.kit import AUDIENCE, Command, people
 from tests.conftest import MakeProject
 
@@ -78,3 +83,62 @@ def test_a_file_that_is_no_plan(batchctl: Command, tmp_path: Path) -> None:
 def test_a_subset_belongs_to_plan(batchctl: Command, saved: Path) -> None:
     done = batchctl("apply", str(saved), "--target", "segment-link/loyal-ios")
     assert done.returncode == 64
+
+
+@pytest.fixture
+def midway(batchctl: Command, project: MakeProject, tmp_path: Path) -> Path:
+    """A plan of a second upload that the state says is being applied, as a killed apply leaves it."""
+    batchctl.ok("apply", "--auto-approve")
+    project.table("data/people.parquet", people(42, loyal=32))
+    batchctl.ok("apply", "--auto-approve")
+    project.table("data/people.parquet", people(44, loyal=34))
+    file = tmp_path / "second.plan"
+    batchctl.ok("plan", "--out", str(file))
+    with open_plan(file, seal=None) as opened:
+        edit(batchctl, lambda state: state.model_copy(update={"applying": opened.plan.digest}))
+    return file
+
+
+def edit(batchctl: Command, change: Callable[[State], State]) -> State:
+    """What nobody but apply writes."""
+    store = StateStore(batchctl.root / "state")
+    state = store.read()
+    assert state is not None
+    return store.write(change(state))
+
+
+def test_a_plan_midway_goes_on(batchctl: Command, midway: Path) -> None:
+    batchctl.ok("apply", str(midway))
+    assert len(batchctl.members(AUDIENCE)) == 34
+
+
+@pytest.mark.parametrize("command", ["rm", "mv", "push", "compact", "import"])
+def test_a_plan_midway_does_not_go_on_over_a_state_changed_by_hand(
+    batchctl: Command, midway: Path, tmp_path: Path, command: str
+) -> None:
+    keys = edit(batchctl, lambda state: state).targets
+    key = next(one for one in keys if AUDIENCE in one)
+    file = str(tmp_path / "pulled.json")
+    if command == "import":
+        edit(batchctl, lambda state: state.without_target(TargetKey.parse(key)))
+    changes: dict[str, tuple[str, ...]] = {
+        "rm": ("state", "rm", key, "--auto-approve"),
+        "mv": ("state", "mv", key, f"00c0ffee/{key.partition('/')[2]}"),
+        "push": ("state", "push", file, "--auto-approve"),
+        "compact": ("state", "compact"),
+        "import": ("import", "segment-link/loyal-ios", AUDIENCE),
+    }
+    folder = ("-C", str(batchctl.root))
+    assert batchctl.raw("state", "pull", "--out", file, *folder).returncode == 0
+    done = batchctl.raw(*changes[command], *folder)
+    assert done.returncode == 0, done.stderr
+    done = batchctl("apply", str(midway))
+    assert (done.returncode, "make a new plan" in done.stderr) == (6, True), done.stdout + done.stderr
+    assert len(batchctl.members(AUDIENCE)) == 32
+
+
+def test_a_plan_midway_does_not_go_on_for_a_target_the_state_lost(batchctl: Command, midway: Path) -> None:
+    edit(batchctl, lambda state: state.model_copy(update={"targets": {}}))
+    done = batchctl("apply", str(midway))
+    assert (done.returncode, "is not in the state any more" in done.stderr) == (6, True), done.stdout + done.stderr
+    assert len(batchctl.members(AUDIENCE)) == 32
