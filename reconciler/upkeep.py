@@ -51,7 +51,7 @@ def foldable(known: TargetState, *, rewrite: bool = False) -> bool:
 
 
 def compact(store: StateStore, state: State, known: TargetState, *, now: datetime) -> State:
-    """Writes a target's baseline as one file that holds the same; StateError where the state says otherwise."""
+    """Writes a target's baseline as one file that holds the same, none for nobody; StateError if the state differs."""
     told = known.baseline
     with Engine(now=now, memory="400MB") as engine:
         local = engine.path("base")
@@ -61,13 +61,14 @@ def compact(store: StateStore, state: State, known: TargetState, *, now: datetim
                 f"{known.key}: its files hold {rows:,} members, the state says {told.count:,}",
                 fix="batchctl state verify names what is wrong; nothing was changed",
             )
-        file = store.put_file(local, name_of(known.key, "base", state, ".parquet"), rows=rows)
+        name = name_of(known.key, "base", state, ".parquet")
+        files = (store.put_file(local, name, rows=rows),) if rows else ()
     refusals = told.refusals
     if refusals is not None:
         name = name_of(known.key, "refusals", state, ".parquet")
         ranges, path = refusals.ranges, store.path_of(refusals, verify=True)
         refusals = store.put_file(path, name, rows=refusals.rows).model_copy(update={"ranges": ranges})
-    folded = told.model_copy(update={"files": (file,), "refusals": refusals})
+    folded = told.model_copy(update={"files": files, "refusals": refusals})
     return store.write(state.by_hand().with_target(known.model_copy(update={"baseline": folded})))
 
 

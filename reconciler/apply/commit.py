@@ -66,14 +66,14 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent, ack
 def _told(
     target: TargetState, accepted: tuple[tuple[int, int], ...], refused: tuple[tuple[int, str], ...]
 ) -> tuple[DataFile, ...]:
-    """The layers of the baseline, the file just sent last."""
+    """The layers of the baseline that still say something, the file just sent last."""
     pending = target.pending
     if pending is None or pending.file is None:
-        return target.baseline.files
+        return layers_of.counting(target.baseline.files)
     ranges = without(accepted, [row for row, _ in refused])
     whole = size(ranges) == pending.file.rows
     file = pending.file.model_copy(update={"ranges": None if whole else ranges})
-    return (*target.baseline.files, file)
+    return layers_of.counting((*target.baseline.files, file))
 
 
 def _refused(
@@ -109,11 +109,11 @@ def _refused(
 def _folded(
     tools: Tools, change: Change, told: tuple[DataFile, ...], attributes: dict[str, str]
 ) -> tuple[DataFile, ...]:
-    """The same baseline in one file, when its delta files have grown past their share."""
+    """The same baseline in one file (none for nobody), when its delta files have grown past their share."""
     if len(told) < 2 or (len(told) <= FOLD_FILES and sum(f.rows for f in told[1:]) <= FOLD_SHARE * told[0].rows):
         return told
     store = tools.books.store
     with Engine(now=tools.clock(), memory="300MB", threads=1) as engine:
         local: Path = engine.path("base")
         rows = layers_of.fold(engine, told, attributes=attributes, path_of=store.path_of, to=local)
-        return (tools.books.take(local, change.target_key, "base", rows=rows),)
+        return (tools.books.take(local, change.target_key, "base", rows=rows),) if rows else ()

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +47,7 @@ def told(
     path_of: Callable[[DataFile], Path],
 ) -> Told:
     """The relations over `layers` (base first, newest last) and over the rows of `unsure`."""
-    layers = [layer for layer in layers if layer.ranges is None or layer.ranges]
-    unsure = [layer for layer in unsure if layer.ranges is None or layer.ranges]
+    layers, unsure = counting(layers), counting(unsure)
     stacked = _stacked(engine, layers, attributes, path_of) if layers else None
     few = stacked is not None and stacked.later is not None and stacked.rows * _FEW <= layers[0].rows
     return Told(
@@ -132,6 +131,11 @@ def stacked(
     return f"SELECT target, layer, {listed} FROM {read} AS f JOIN {table} AS l ON l.file = f.filename{where}"
 
 
+def counting(layers: Iterable[DataFile]) -> tuple[DataFile, ...]:
+    """Those of which at least one row counts: Batch may have refused all rows of a file."""
+    return tuple(layer for layer in layers if layer.ranges is None or layer.ranges)
+
+
 def counted(layer: DataFile) -> str:
     """SQL condition over ``file_row_number``: the rows of a file that count."""
     if layer.ranges is None:
@@ -167,10 +171,10 @@ def fold(
     path_of: Callable[[DataFile], Path],
     to: Path,
 ) -> int:
-    """Compaction: writes everything told as one new base file; rows written."""
+    """Compaction: writes everything told as one new base file; rows written, and no file where no row counts."""
     known = told(engine, layers, (), attributes=attributes, path_of=path_of)
     if known.told is None:
-        raise ValueError("nothing to fold")
+        return 0
     values = "".join(f", {ident(f'a:{name}')}" for name in sorted(attributes))
     return engine.copy(
         f"SELECT id, CASE WHEN cased THEN id <> lower(id) ELSE FALSE END AS cased, 'add' AS kind, k, "

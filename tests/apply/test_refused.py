@@ -80,6 +80,20 @@ def test_rows_refused_alone_are_rejects_until_they_change_or_are_asked_for(tmp_p
         shop.converged()
 
 
+def test_an_audience_of_which_batch_refuses_everybody_every_night_is_one_of_nobody(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l3"], switches=("max_id_length=512",), count=20) as shop:
+        one = next(iter(shop.world.people.values()))
+        for n in range(3):
+            name = str(n) * 600
+            shop.world.people = {name: replace(one, pid=name, ok=True, spent=1.0)}
+            done = shop.apply()
+            assert (done.code, done.plan["changes"][0]["rows"]["refused"]) == (7, 1), done
+            assert not list((shop.root / ".batchctl").rglob("base-*.parquet"))
+        shop.world.people = {"p1": replace(one, pid="p1", ok=True, spent=1.0)}
+        assert shop.apply().code == 0
+        shop.converged()
+
+
 @pytest.mark.parametrize("link", ["l2", "l6", "l8"])
 def test_bodies_that_are_too_large_are_halved(tmp_path: Path, link: str) -> None:
     with shop_of(tmp_path, L[link], switches=("max_body_bytes=700",), count=40) as shop:

@@ -51,6 +51,14 @@ def test_a_fold_holds_the_newest_row_that_counts_of_everybody(
     assert (rows, found) == (len(told), told)
 
 
+def test_files_of_which_no_row_counts_fold_into_none(tmp_path: Path) -> None:
+    files = [_written(tmp_path, n, ([("a", "add", 1)], True, [])) for n in range(3)]
+    with Engine(now=NOW) as engine:
+        to = engine.path("folded")
+        assert not fold(engine, files, attributes={"n": "integer"}, path_of=lambda file: tmp_path / file.path, to=to)
+        assert not to.exists()
+
+
 def _written(root: Path, n: int, layer: Layer) -> DataFile:
     rows, has, spans = layer
     path = root / f"layer-{n}.parquet"
