@@ -18,6 +18,7 @@ from reconciler.apply.tools import Progress, Tools
 from reconciler.apply.work import Work
 from reconciler.errors import BatchctlError
 from reconciler.plan import Change, Op, Outcome, Plan
+from reconciler.unforeseen import unforeseen
 
 WIDTH = 4
 """Targets of one destination under way at a time; requests wait in one line, first come, first served."""
@@ -34,7 +35,8 @@ class _Gate:
 def apply(plan: Plan, tools: Tools) -> Plan:
     """Carries the plan out; the same plan with outcomes, every planned row and request accounted for.
 
-    Nothing raised inside one target stops the others, except a cancelled run and a state that cannot be written.
+    Nothing raised inside one target stops the others, except a cancelled run and a state that cannot be written; what
+    nobody foresaw is that target's failure.
     Targets only wait for targets of smaller keys, which are begun before them: somebody can always go on.
     """
     gates = {change.key: _Gate() for change in plan.changes}
@@ -101,6 +103,9 @@ def _carried_out(change: Change, tools: Tools, *, awaited: bool) -> Change:
             work.wait_indexed()
     except BatchctlError as stopped:
         error = stopped
+    except Exception as fault:  # noqa: BLE001
+        tools.noticed(fault)
+        error = unforeseen(fault)
     result = with_rejects(judged(work, error), work)
     word = {Outcome.DONE: "done", Outcome.REFUSED: "refused"}.get(result.outcome, "failed")
     tools.progress(

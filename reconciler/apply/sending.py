@@ -120,6 +120,9 @@ class Sender:
         except BatchctlError as error:
             self._stopped(number, start, stop, error)
             raise
+        except Exception:
+            self.sent.unknown.append((start, stop))  # it may have been sent
+            raise
         else:
             if stop - start > 1 and any(error.index < 0 for error in written.errors):
                 self.sent.requests_refused += 1

@@ -46,3 +46,5 @@ class Tools:
     """Seconds after which a request of a killed process cannot be processed any more."""
     wait: bool = False
     retry_rejects: bool = field(default=False)
+    noticed: Callable[[Exception], None] = lambda _: None
+    """Told of an exception that nobody foresaw: it stops its target only, and is that target's failure."""

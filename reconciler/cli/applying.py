@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.messages import error_text, traced
 from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported
 from reconciler.errors import BatchctlError, ExitCode, Interrupted
 
@@ -234,6 +235,7 @@ class Run:
             deadline=max(deadlines, default=900.0),
             request_timeout=2.0 if local else REQUEST_TIMEOUT,
             wait=self.wait,
+            noticed=traced,
         )
         self.reporter.expect(plan.changes)
         gc.set_threshold(700, 10, 10)  # what each request leaves, a body among it, must go soon
@@ -261,7 +263,6 @@ def _all_done(plan: Plan) -> bool:
 
 
 def _finish(run: Run, done: Plan | None, file: Path | None, *, strict: bool) -> int:
-    from reconciler.cli.messages import error_text
     from reconciler.cli.outputs import exit_code_of_apply, has_changes, on_output, write_plan, write_report
 
     if done is None:

@@ -11,6 +11,7 @@ import click
 
 from reconciler import __version__
 from reconciler.errors import BatchctlError, ExitCode, Usage
+from reconciler.unforeseen import unforeseen
 
 COMMANDS = {
     "validate": ("validating", "Check all specs, and data where it is reachable; nothing is sent."),
@@ -109,22 +110,4 @@ def _unexpected(error: Exception) -> int:
     """What nobody foresaw, said without the text of the error, which may hold anything; BATCHCTL_DEBUG=1 shows it."""
     if os.environ.get("BATCHCTL_DEBUG"):
         raise error
-    if isinstance(error, OSError) and error.strerror:
-        name = f"{error.filename}: " if isinstance(error.filename, str) else ""
-        return _reported(BatchctlError(f"{name}{error.strerror}", why=f"noticed{_place(error)}", fix=_KEPT))
-    what = f"a fault of batchctl itself: {type(error).__name__}{_place(error)}"
-    return _reported(BatchctlError(what, why=_KEPT, fix="please report the line above; BATCHCTL_DEBUG=1 shows more"))
-
-
-_KEPT = "what Batch accepted is written down; it is safe to run the command again"
-
-
-def _place(error: Exception) -> str:
-    """`` in reconciler.x:12``: the innermost line of ours."""
-    frames, place = error.__traceback__, ""
-    while frames is not None:
-        name = str(frames.tb_frame.f_globals.get("__name__", ""))
-        if name.startswith("reconciler"):
-            place = f" in {name}:{frames.tb_lineno}"
-        frames = frames.tb_next
-    return place
+    return _reported(unforeseen(error))

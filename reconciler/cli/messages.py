@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import traceback
+
 from reconciler.errors import BatchctlError, SpecInvalid
 from reconciler.render.style import paint
 from reconciler.render.words import plain
@@ -16,3 +20,9 @@ def error_text(error: BatchctlError, *, colour: bool = False) -> str:
     lines = [f"{paint('error', 'refuse', colour=colour)}: {plain(error.what)}"]
     lines += [f"  {plain(line)}" for part in (error.why, error.fix) for line in part.splitlines() if line]
     return "\n".join(lines)
+
+
+def traced(error: Exception) -> None:
+    """Where an exception that nobody foresaw came from, with BATCHCTL_DEBUG=1 only: its text may hold anything."""
+    if os.environ.get("BATCHCTL_DEBUG"):
+        traceback.print_exception(error, file=sys.stderr)

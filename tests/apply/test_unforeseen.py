@@ -1,0 +1,51 @@
+"""A fault of batchctl itself in one target: that target's failure, by its name and place; all others go through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.apply import sending, target
+from tests.apply.test_rules import CEP, MEP10, L, outcomes, shop_of
+
+
+def _breaks(function: Any) -> Any:
+    """The function, which does not know what to do with one audience."""
+
+    def broken(held: Any, change: Any, *rest: Any) -> Any:
+        at = getattr(held, "change", change)
+        if at.target_key.audience == MEP10:
+            raise ZeroDivisionError("p7@example.com")
+        return function(held, change, *rest)
+
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "outcome"),
+    [(target, "committed", "failed"), (sending.Sender, "_request", "unknown")],
+    ids=["after", "midway"],
+)
+def test_it_is_one_targets_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, name: str, outcome: str
+) -> None:
+    with shop_of(tmp_path, L["l3"], L["l6"]) as shop:
+        with monkeypatch.context() as patched:
+            patched.setattr(where, name, _breaks(getattr(where, name)))
+            done = shop.apply()
+        assert (done.code, outcomes(done)) == (7, {MEP10: outcome, CEP: "done"}), done
+        assert "a fault of batchctl itself: ZeroDivisionError in reconciler.apply." in done.said(MEP10)
+        assert "p7@example.com" not in done.out + done.err
+        assert "Traceback" not in done.err
+        assert shop.apply().code == 0
+        shop.converged()
+
+
+def test_its_traceback_is_shown_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with shop_of(tmp_path, L["l3"]) as shop:
+        monkeypatch.setattr(target, "committed", _breaks(target.committed))
+        done = shop.apply(BATCHCTL_DEBUG="1")
+        assert done.code == 7, done
+        assert "ZeroDivisionError: p7@example.com" in done.err
