@@ -71,9 +71,7 @@ class Lease:
             if self._lost or self._expired():
                 return
             try:
-                if not self._write(self._found):
-                    entry = _entry(self._place.read(LOCK))
-                    self._lost = f"{entry.holder} has taken it over" if entry.holder else "somebody freed it"
+                self._rewrite()
             except StateError:
                 return
 
@@ -97,9 +95,19 @@ class Lease:
             if self._lost or self._expired():
                 return
             try:
-                self._write(self._found, free=True)
+                self._rewrite(free=True)
             except StateError:
                 return
+
+    def _rewrite(self, *, free: bool = False) -> None:
+        """Writes over our own entry, the newest one where the answer to a write was lost; else the lock is lost."""
+        while not self._write(self._found, free=free):
+            found = self._place.read(LOCK)
+            entry = _entry(found)
+            if entry.id != self._id or entry.free:
+                self._lost = f"{entry.holder} has taken it over" if entry.holder else "somebody freed it"
+                return
+            self._found = found
 
     def _write(self, before: Found | None, *, free: bool = False) -> bool:
         begun, self._beat = _clocks(), self._beat + 1

@@ -14,9 +14,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from reconciler.errors import Locked
+from reconciler.errors import Locked, StateError
 from reconciler.state.holder import Holder
 from reconciler.state.lease import LOCK, Terms, acquire, holder_of, unlock
+from reconciler.state.place import Folder, Found
 from reconciler.state.store import StateStore
 from tests.state.kit import NOW, state
 from tests.stores.conftest import Somewhere
@@ -120,6 +121,31 @@ def test_a_heartbeat_keeps_it(bucket: Somewhere) -> None:
         lease.require(30.0)
 
 
+class Mumbling(Folder):
+    """A place whose answer to a write is lost once, after the write took effect."""
+
+    silent = False
+
+    def replace(self, name: str, data: bytes, *, before: Found | None, keep: str | None = None) -> Found:
+        found = super().replace(name, data, before=before, keep=keep)
+        if self.silent:
+            self.silent = False
+            raise StateError("could not write the lock", why="no answer from the store")
+        return found
+
+
+def test_a_heartbeat_whose_answer_was_lost_loses_nothing(tmp_path: Path) -> None:
+    place = Mumbling(tmp_path)
+    with acquire(place, timeout_seconds=0, holder=ME, terms=STILL) as lease:
+        place.silent = True
+        lease.renew()
+        lease.renew()
+        lease.require(30.0)
+        place.silent = True
+        lease.renew()
+    assert holder_of(place) is None
+
+
 def test_unlock_frees_it_and_names_the_holder(bucket: Somewhere) -> None:
     assert unlock(bucket.place()) is None
     with acquire(bucket.place(), timeout_seconds=0, holder=ME, terms=STILL) as lease:
@@ -142,7 +168,7 @@ def test_a_lock_that_cannot_be_read_is_held_by_somebody(s3: Somewhere) -> None:
 PAUSED = """
 import os, sys
 from pathlib import Path
-from reconciler.errors import Locked
+from reconciler.errors import Locked, StateError
 from reconciler.state.bucket import open_bucket
 from reconciler.state.lease import Terms, acquire
 from tests.stores.test_lease import ME
