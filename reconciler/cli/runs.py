@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from reconciler.state import durable
 from reconciler.state.seal import HEADER, Seal, is_sealed, refused_without_key, through
 
 KEPT = 20
@@ -24,9 +24,7 @@ def keep_rejects(
     """
     folder = state_root / "runs" / f"{now:%Y%m%dT%H%M%SZ}-{what}"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.chmod(state_root, 0o700)
-        os.chmod(folder, 0o700)
+        durable.private_folder(folder)
         for before in folder.glob(FILES):  # of another run within the same second
             before.unlink()
         for number, path in enumerate(files):

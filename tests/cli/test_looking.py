@@ -162,3 +162,16 @@ def test_progress_without_a_terminal_ends_with_one_line_per_target(batchctl: Com
         "  crm  audience Everybody_custom_ids  done  40 rows",
         "  ios  audience Loyal_custom_ids  done  30 rows",
     ]
+
+
+def test_a_state_folder_keeps_its_permissions_and_what_is_created_is_private(batchctl: Command) -> None:
+    folder = batchctl.root / "state"
+    folder.mkdir()
+    folder.chmod(0o2775)
+    batchctl.ok("plan")
+    (run,) = (folder / "runs").iterdir()
+    modes = [path.stat().st_mode & 0o777 for path in (folder, folder / "runs", run)]
+    assert modes == [0o775, 0o700, 0o700]
+    shutil.rmtree(folder)
+    batchctl.ok("plan")
+    assert folder.stat().st_mode & 0o777 == 0o700
