@@ -8,12 +8,14 @@ elsewhere loses two seconds: its rows are uncertain, which is always safe, and i
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.errors import StateError
+from reconciler.errors import Locked, StateError
 from reconciler.state import durable
 from reconciler.state.acks import SENDING, Ack, AckLog, decoded, encoded, read_acks
+from reconciler.state.lock import Permit
 from reconciler.state.place import Place
 
 EVERY = 2.0
@@ -23,8 +25,9 @@ EVERY = 2.0
 class AckLogs:
     """The logs of one place. `open` may be called by any thread between `start` and `stop`."""
 
-    def __init__(self, place: Place, *, every: float = EVERY) -> None:
-        self._place, self._every = place, every
+    def __init__(self, place: Place, *, every: float = EVERY, permit: Permit | None = None) -> None:
+        """`permit` is asked before a log is put: whoever holds the lock now may be going on with it."""
+        self._place, self._every, self._permit = place, every, permit
         self._grown: set[str] = set()
         self._opened: set[str] = set()
         self._over = threading.Event()
@@ -58,12 +61,13 @@ class AckLogs:
             self._thread.start()
 
     def stop(self, *, needed: set[str]) -> None:
-        """Sends what `needed` names for the last time. StateError when that fails."""
+        """Sends what `needed` names for the last time, unless the lock is lost. StateError when that fails."""
         self._over.set()
         if self._thread is not None:
             self._thread.join()
-        for name in sorted(self._opened & needed):
-            self._send(name, finished=True)
+        with suppress(Locked):
+            for name in sorted(self._opened & needed):
+                self._send(name, finished=True)
 
     def _run(self) -> None:
         while not self._over.wait(self._every):
@@ -73,10 +77,14 @@ class AckLogs:
                     self._send(name, finished=False)
                 except StateError:
                     self._grown.add(name)
+                except Locked:
+                    return
 
     def _send(self, name: str, *, finished: bool) -> None:
         """Once `finished` there is no mark: nothing happened since the last line."""
         lines = self._own(name)
+        if self._permit is not None:
+            self._permit(0.0)
         mark = () if finished else (Ack(batch=SENDING, start=0, stop=0, token=None, at=datetime.now(UTC)),)
         self._place.put(name, encoded((*lines, *mark)))
 

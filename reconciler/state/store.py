@@ -20,6 +20,7 @@ from typing import Self
 
 from reconciler.address import TargetKey
 from reconciler.errors import StateError
+from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import AckLog
 from reconciler.state.document import decode, encode, files_of
 from reconciler.state.lock import Permit
@@ -64,6 +65,7 @@ class StateStore(StateReader):
         """`permit` is asked before each write, and raises Locked when the lock is lost."""
         super().__init__(place, project=project, environment=environment)
         self._permit = permit
+        self._logs = AckLogs(self.place, permit=permit)
         self._put: set[str] = set()
         self._mutex = threading.Lock()
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import threading
 
 import pytest
 
+from reconciler.errors import Locked
 from reconciler.state.acklogs import AckLogs, joined
 from reconciler.state.acks import SENDING, Ack
-from tests.state.kit import NOW
+from reconciler.state.state import Pending
+from reconciler.state.store import StateStore
+from tests.state.kit import NOW, state, target
 from tests.state.test_acks import ack
 from tests.stores.conftest import Somewhere
 from tests.stores.test_lease import wait_for
@@ -62,6 +66,25 @@ def test_a_log_another_machine_went_on_with_is_not_taken_back(bucket: Somewhere)
     two.open(NAME).append(ack(1))
     two.stop(needed={NAME})
     assert AckLogs(bucket.place()).read(NAME) == (ack(1),)
+
+
+def test_whoever_lost_the_lock_does_not_put_its_log_over_the_one_that_goes_on(s3: Somewhere) -> None:
+    lost = threading.Event()
+
+    def permit(_: float) -> None:
+        if lost.is_set():
+            raise Locked("this run does not hold the state's lock any more")
+
+    intent = Pending(op="write", plan="p", started=NOW, acks=NAME)
+    with StateStore(s3.place(), permit=permit) as store:
+        store.write(state().with_target(target(pending=intent)))
+        store.acks(NAME).append(ack(0))
+        lost.set()
+        AckLogs(s3.place("two")).open(NAME).append(ack(1))
+        with pytest.raises(Locked):
+            store.acks(NAME)
+    assert AckLogs(s3.place("three")).read(NAME)[-1].batch == SENDING, "a request may be in flight"
+    assert ack(1) in AckLogs(s3.place("two")).read(NAME)
 
 
 @pytest.mark.parametrize(
