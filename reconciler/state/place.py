@@ -33,6 +33,8 @@ class Found:
     stamp: Stamp
     modified: datetime
     """By the clock of whoever keeps it."""
+    raw: bool = False
+    """As it is kept, encrypted perhaps."""
 
 
 class Place(Protocol):

@@ -9,6 +9,7 @@ import io
 import itertools
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -64,13 +65,14 @@ class Sealed:
 
     def raw(self, name: str) -> Found | None:
         """See Place."""
-        return self._place.raw(name)
+        found = self._place.raw(name)
+        return None if found is None else replace(found, raw=True)
 
     def replace(self, name: str, data: bytes, *, before: Found | None, keep: str | None = None) -> Found:
-        """See Place; the version before is kept as it is in a folder, and sealed again in a bucket."""
+        """See Place; the version before is kept as it is in a folder or where it is raw, else sealed again."""
         if name in OPEN_NAMES:
             return self._place.replace(name, data, before=before, keep=keep)
-        if before is not None and keep is not None and self.remote:
+        if before is not None and keep is not None and self.remote and not before.raw:
             before = Found(self._closed(keep, before.data), before.stamp, before.modified)
         done = self._place.replace(name, self._closed(name, data), before=before, keep=keep)
         return Found(data, done.stamp, done.modified)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from reconciler.emulator import Options, running
 from reconciler.errors import ConfigurationError, StateError
 from reconciler.state.acklogs import AckLogs
+from reconciler.state.document import encode
 from reconciler.state.place import Place
 from reconciler.state.seal import CHUNK, HEADER, TAG, Seal, is_sealed
 from reconciler.state.sealed import Sealed
@@ -146,6 +147,18 @@ def test_a_plain_state_is_encrypted_by_the_next_write(anywhere: Somewhere) -> No
         StateStore(sealed_place(anywhere)).read()
     StateStore(sealed_place(anywhere, Seal(KEY))).write(first)
     assert StateStore(sealed_place(anywhere)).read() == first.model_copy(update={"serial": 2})
+
+
+def test_a_state_that_cannot_be_opened_is_kept_as_it_was(anywhere: Somewhere) -> None:
+    StateStore(sealed_place(anywhere, Seal(OTHER))).write(state())
+    found = anywhere.place().read("state.json")
+    assert found is not None
+    store = StateStore(sealed_place(anywhere))
+    store.restore(encode(state()), where="it", force=True)
+    kept = anywhere.place().read("previous/unreadable.json")
+    assert kept is not None
+    assert kept.data == found.data
+    assert store.read() is not None
 
 
 def test_a_sealed_line_from_another_log_is_not_believed(tmp_path: Path) -> None:
