@@ -29,6 +29,11 @@ def account_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
+def is_account(text: str) -> bool:
+    """Whether it looks like what `account_of` says."""
+    return len(text) == 8 and set(text) <= set("0123456789abcdef")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class TargetKey:
     """What receives rows: an audience of an account, or (audience "") the account's profiles.

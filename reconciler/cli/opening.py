@@ -31,16 +31,20 @@ if TYPE_CHECKING:
 
 def place_of(session: Session, *, cache: Path | None = None) -> Place:
     """Where the state of the project and environment lies; `cache` takes the place of this machine's copies."""
-    url, folder = session.state_url, cache or session.state_root
-    place: Place = Folder(session.state_root)
-    if url.partition("://")[0] in SCHEMES:
-        place = open_bucket(url, cache=folder, environ=os.environ)
-    seal = seal_of(session)
+    place, seal = bare_place_of(session, cache=cache), seal_of(session)
     if seal is None:
         return place
     opened = Sealed(place, seal)
     click.get_current_context().call_on_close(opened.close)
     return opened
+
+
+def bare_place_of(session: Session, *, cache: Path | None = None) -> Place:
+    """The same without the key of its encryption: whoever frees the lock may not have it."""
+    url, folder = session.state_url, cache or session.state_root
+    if url.partition("://")[0] in SCHEMES:
+        return open_bucket(url, cache=folder, environ=os.environ)
+    return Folder(session.state_root)
 
 
 def seal_of(session: Session) -> Seal | None:

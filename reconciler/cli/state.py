@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.options import Common, common, common_of
-from reconciler.errors import ExitCode, StateError
+from reconciler.errors import BatchctlError, ExitCode, StateError
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -85,8 +85,13 @@ def pull(serial: int | None, out: Path | None, **shared: Any) -> int:
     if out is None:
         click.echo(text.decode(), nl=False)
         return 0
-    with durable.explained(f"write {out}"), durable.replacing(out, name="pull") as file:
-        file.write(text)
+    try:
+        with durable.replacing(out, name="pull") as file:
+            file.write(text)
+    except OSError as error:
+        why = error.strerror or "" if out.parent.is_dir() else f"the folder {out.parent} of --out does not exist"
+        fix = "name a folder that exists, has room and may be written"
+        raise BatchctlError(f"{out} could not be written", why=why, fix=fix) from error
     return 0
 
 
@@ -116,7 +121,7 @@ def move(key: str, new: str, lock_timeout: float, **shared: Any) -> int:
 
     Account and space may differ between KEY and NEW; the audience may not, because Batch cannot rename one.
     """
-    from reconciler.address import TargetKey
+    from reconciler.address import TargetKey, is_account
 
     with _writing(_session(shared), "state mv", lock_timeout) as store:
         state = store.read()
@@ -126,6 +131,8 @@ def move(key: str, new: str, lock_timeout: float, **shared: Any) -> int:
             wanted = TargetKey.parse(new)
         except ValueError:
             raise click.UsageError(f"{new} is no key such as {known.key}") from None
+        if not is_account(wanted.account):
+            raise click.UsageError(f"{new} is no key such as {known.key}: an account is 8 hexadecimal digits")
         if wanted.audience != known.audience:
             raise StateError(
                 "an audience cannot be renamed in Batch, so its record cannot either",
@@ -165,20 +172,23 @@ def remove(key: str, auto_approve: bool, lock_timeout: float, **shared: Any) -> 
 @approving
 def unlock(auto_approve: bool, **shared: Any) -> int:
     """Free the lock of a run that is dead. Names the holder first."""
-    from reconciler.cli.opening import place_of
+    from reconciler.cli.opening import bare_place_of
     from reconciler.state import lease
+    from reconciler.state.holder import UNKNOWN
     from reconciler.state.lock import holder_at
 
-    place = place_of(_session(shared))
+    place = bare_place_of(_session(shared))
     holder = holder_at(place)
     if holder is None:
         click.echo("the lock is free")
         return 0
-    click.echo(f"held by {holder}")
+    known = holder is not UNKNOWN
+    click.echo(f"held by {holder}" if known else "held, by whom is unknown")
     if not place.remote:
+        process = f"process {holder.pid} on {holder.host}" if known else "that process"
         raise StateError(
             "the lock of a folder cannot be taken from a process that lives",
-            fix=f"it is free the moment process {holder.pid} on {holder.host} ends",
+            fix=f"it is free the moment {process} ends",
         )
     _approve("Is that process dead? If it is not, it stops before its next request.", auto_approve=auto_approve)
     freed = lease.unlock(place)

@@ -85,10 +85,13 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def _json(session: Session, state: State | None, rows: list[dict[str, Any]], holder: Holder | None) -> str:
+    from reconciler.state.holder import UNKNOWN
+
     lock = None
     if holder is not None:
-        lock = {"by": holder.text, "pid": holder.pid, "host": holder.host, "since": _iso(holder.started)}
-        lock["run"] = holder.run or None
+        known = holder is not UNKNOWN
+        lock = {"by": holder.text or None, "pid": holder.pid or None, "host": holder.host or None}
+        lock |= {"since": _iso(holder.started) if known else None, "run": holder.run or None}
     document = {
         "format": 1,
         "project": session.project.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -22,8 +22,14 @@ class Holder:
     host: str = field(default_factory=socket.gethostname)
 
     def __str__(self) -> str:
+        if not self.text:
+            return "an unknown holder"
         run = f", {self.run}" if self.run else ""
         return f"{self.text} (process {self.pid} on {self.host}, since {self.started:%Y-%m-%d %H:%M:%S}{run})"
+
+
+UNKNOWN = Holder(text="", started=datetime.fromtimestamp(0, UTC), pid=0, host="")
+"""Holds the lock and has not said who it is, or not so that it can be read."""
 
 
 def holder_fields(holder: Holder) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 import orjson
 
 from reconciler.errors import Locked, StateError
-from reconciler.state.holder import Holder, decode_holder, holder_fields
+from reconciler.state.holder import UNKNOWN, Holder, decode_holder, holder_fields
 from reconciler.state.place import Found, Moved, Place
 
 LOCK = "lock"
@@ -158,9 +158,9 @@ def acquire(
 
 
 def holder_of(place: Place) -> Holder | None:
-    """Who holds the lock; None when it is free. Whether that process is alive cannot be seen."""
+    """Who holds the lock, UNKNOWN perhaps; None when it is free. Whether that process is alive cannot be seen."""
     entry = _entry(place.read(LOCK))
-    return None if entry.free else entry.holder
+    return None if entry.free else entry.holder or UNKNOWN
 
 
 def unlock(place: Place) -> Holder | None:
@@ -173,7 +173,7 @@ def unlock(place: Place) -> Holder | None:
             place.replace(LOCK, orjson.dumps({"format": 1, "id": uuid.uuid4().hex, "free": True}), before=found)
         except Moved:
             continue
-        return entry.holder
+        return entry.holder or UNKNOWN
     return None
 
 

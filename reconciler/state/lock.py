@@ -13,9 +13,9 @@ from pathlib import Path
 
 import orjson
 
-from reconciler.errors import Locked
+from reconciler.errors import Locked, StateError
 from reconciler.state import durable, lease
-from reconciler.state.holder import Holder, decode_holder, holder_fields
+from reconciler.state.holder import UNKNOWN, Holder, decode_holder, holder_fields
 from reconciler.state.place import Place
 
 FILE = "lock"
@@ -43,7 +43,7 @@ def hold(
 
 
 def holder_at(place: Place) -> Holder | None:
-    """Who holds the lock of wherever the state lies; None when nobody does."""
+    """Who holds the lock of wherever the state lies, UNKNOWN perhaps; None when nobody does."""
     return lease.holder_of(place) if place.remote else holder_of(place.folder)
 
 
@@ -75,15 +75,18 @@ def acquire(
 
 
 def holder_of(root: Path) -> Holder | None:
-    """Who holds the lock now; None when nobody does."""
+    """Who holds the lock now, UNKNOWN perhaps; None when nobody does."""
     try:
         handle = os.open(root / FILE, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        why, fix = error.strerror or "", "run as the user it belongs to"
+        raise StateError(f"{root / FILE} cannot be read", why=why, fix=fix) from error
     try:
         if _taken(handle, fcntl.LOCK_SH):
             return None
-        return _read(handle)
+        return _read(handle) or UNKNOWN
     finally:
         os.close(handle)
 

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from reconciler.errors import Locked, StateError
-from reconciler.state.holder import Holder
+from reconciler.state.holder import UNKNOWN, Holder
 from reconciler.state.lease import LOCK, Terms, acquire, holder_of, unlock
 from reconciler.state.place import Folder, Found
 from reconciler.state.store import StateStore
@@ -158,11 +158,14 @@ def test_unlock_frees_it_and_names_the_holder(bucket: Somewhere) -> None:
 
 def test_a_lock_that_cannot_be_read_is_held_by_somebody(s3: Somewhere) -> None:
     s3.place().put(LOCK, b"{")
+    assert holder_of(s3.place()) == UNKNOWN
     with (
         pytest.raises(Locked, match="has not said who it is"),
         acquire(s3.place(), timeout_seconds=0.1, holder=ME, terms=STILL),
     ):
         pytest.fail("it is held")
+    assert unlock(s3.place()) == UNKNOWN
+    assert holder_of(s3.place()) is None
 
 
 PAUSED = """

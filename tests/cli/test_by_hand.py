@@ -1,0 +1,53 @@
+"""``batchctl state`` on a folder: what it says when a hand slips."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.state.holder import Holder
+from reconciler.state.lock import acquire
+from tests.cli.kit import AUDIENCE, Command, Done
+from tests.state.kit import NOW
+
+
+def state(batchctl: Command, *arguments: str) -> Done:
+    return batchctl.raw("state", *arguments, "-C", str(batchctl.root))
+
+
+def test_a_lock_whose_holder_cannot_be_read_is_held(batchctl: Command) -> None:
+    folder = batchctl.root / "state"
+    with acquire(folder, timeout_seconds=0, holder=Holder(text="apply", started=NOW)):
+        (folder / "lock").write_bytes(b"\xff{")
+        done = state(batchctl, "unlock", "--auto-approve")
+        assert (done.returncode, "held, by whom is unknown" in done.stdout) == (1, True), done
+        assert "the moment that process ends" in done.stderr
+        assert "held by an unknown holder" in batchctl.ok("status")
+        lock = json.loads(batchctl.ok("status", "--format", "json"))["lock"]
+        assert lock == dict.fromkeys(("by", "pid", "host", "since", "run"))
+    assert "the lock is free" in state(batchctl, "unlock").stdout
+
+
+def test_unlock_needs_no_key_of_the_encryption(batchctl: Command) -> None:
+    specs = batchctl.root / "specs.yaml"
+    specs.write_text(specs.read_text().replace("{url: state}", '{url: state, encryption: {key: "${env:STATE_KEY}"}}'))
+    assert "is not set" in state(batchctl, "list").stderr
+    done = state(batchctl, "unlock")
+    assert (done.returncode, done.stdout) == (0, "the lock is free\n"), done
+
+
+@pytest.mark.parametrize("account", ["zz", "00C0FFEE", "0x00c0ff", "00c0ffee0"])
+def test_mv_takes_no_account_that_cannot_be_one(batchctl: Command, account: str) -> None:
+    batchctl.ok("apply", "--auto-approve")
+    done = state(batchctl, "mv", AUDIENCE, f"{account}/cep/{AUDIENCE}")
+    assert (done.returncode, "an account is 8 hexadecimal digits" in done.stderr) == (64, True), done
+
+
+def test_pull_names_the_folder_that_does_not_exist(batchctl: Command, tmp_path: Path) -> None:
+    batchctl.ok("apply", "--auto-approve")
+    done = state(batchctl, "pull", "--out", str(tmp_path / "none" / "state.json"))
+    said = " ".join(done.stderr.split())
+    assert (done.returncode, f"the folder {tmp_path / 'none'} of --out does not exist" in said) == (1, True), done
+    assert "state.url" not in said
