@@ -18,6 +18,7 @@ from reconciler.data.membership import Members, members_of
 from reconciler.data.segments import check_segments
 from reconciler.data.source import SourceMissing
 from reconciler.data.staged import Staged
+from reconciler.data.stamp import unmoved
 from reconciler.data.still import Asked, still
 from reconciler.data.told import source_problem, sql_problem
 from reconciler.data.verdict import Rules
@@ -53,17 +54,18 @@ def evaluate(
     files = [path for one in found.values() for relation in one.relations for path in relation.files]
     engine.limit(_megabytes(todo, standings))
     engine.lock([*files, *_baseline_files(todo, standings, ground)])
-    opened = _opened(engine, found, ground)
-    _check_segments(engine, todo, ground)
-    members = members_of((link for course in todo if course.target for link in course.target.links), opened)
-    at_rest = _still(engine, todo, standings, members, ground)
-    for number, course in enumerate(todo, 1):
-        ground.progress(f"evaluating {course.key.audience or 'profiles'} ({number} of {len(todo)})")
-        with engine.passing():
-            one = at_rest.get(course.key) or _stage(engine, course, standings.get(str(course.key)), members, ground)
-        clean = not (one.rejects or one.counts.held or one.counts.refused_before or one.warnings)
-        staged[course.key] = replace(one, inputs=digests.get(course.key) or "" if clean else "")
-    sources = {_shown(path, ground.root): value for one in opened.values() for path, value in one.fingerprints.items()}
+    with unmoved(relation.read_later for one in found.values() for relation in one.relations):
+        opened = _opened(engine, found, ground)
+        _check_segments(engine, todo, ground)
+        members = members_of((link for course in todo if course.target for link in course.target.links), opened)
+        at_rest = _still(engine, todo, standings, members, ground)
+        for number, course in enumerate(todo, 1):
+            ground.progress(f"evaluating {course.key.audience or 'profiles'} ({number} of {len(todo)})")
+            with engine.passing():
+                one = at_rest.get(course.key) or _stage(engine, course, standings.get(str(course.key)), members, ground)
+            clean = not (one.rejects or one.counts.held or one.counts.refused_before or one.warnings)
+            staged[course.key] = replace(one, inputs=digests.get(course.key) or "" if clean else "")
+    sources = {_shown(path, ground.root): str(stamp) for one in opened.values() for path, stamp in one.stamps.items()}
     return Evaluated(staged=staged, sources=sources)
 
 
@@ -80,11 +82,11 @@ def _flows(target: Target) -> bool:
     return not target.key.is_profiles and len(target.links) == 1 and target.links[0].segment.where is not None
 
 
-def _shown(path: str, root: Path) -> str:
+def _shown(path: Path, root: Path) -> str:
     try:
-        return str(Path(path).relative_to(root.resolve()))
+        return str(path.relative_to(root.resolve()))
     except ValueError:
-        return path
+        return str(path)
 
 
 def _found(engine: Engine, specs: Mapping[str, Catalogue], ground: Ground) -> dict[str, Found]:

@@ -15,6 +15,7 @@ from reconciler.data.declared import GRAPH, ROWS, SUPPRESSED, lacking, sources_o
 from reconciler.data.engine import Engine
 from reconciler.data.source import Relation, SourceMissing, finish_query, open_source
 from reconciler.data.sql import ident, key_hash, lit
+from reconciler.data.stamp import Stamps
 from reconciler.data.values import typed
 from reconciler.errors import SourceError
 from reconciler.spec import Catalogue
@@ -61,7 +62,7 @@ class Opened:
     graph: Sheet | None
     suppressed: Sheet | None
     files: tuple[Path, ...]
-    fingerprints: dict[str, str] = field(default_factory=dict)
+    stamps: Stamps = field(default_factory=dict)
     newest: float | None = None
 
     @property
@@ -233,7 +234,7 @@ def open_catalogue(engine: Engine, found: Found) -> Opened:
         graph=graph,
         suppressed=suppressed,
         files=tuple(path for relation in found.relations for path in relation.files),
-        fingerprints={path: value for relation in found.relations for path, value in relation.fingerprints.items()},
+        stamps={path: stamp for relation in found.relations for path, stamp in relation.stamps.items()},
         newest=found.rows.newest,
     )
 

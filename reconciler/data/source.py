@@ -17,6 +17,7 @@ from pathlib import Path
 from reconciler.data.engine import Engine, SqlInvalid, no_space
 from reconciler.data.sql import ident, lit, lit_list
 from reconciler.data.sqlguard import Rejected, check_source
+from reconciler.data.stamp import Stamps, stamps, unmoved
 from reconciler.data.texts import Imported, import_csv, import_jsonl
 from reconciler.errors import SourceError
 from reconciler.spec import Source
@@ -48,7 +49,8 @@ class Relation:
     files: tuple[Path, ...] = ()
     malformed: str | None = None
     """A table (row, why) of rows that are not even rows; None when there is none."""
-    fingerprints: dict[str, str] = field(default_factory=dict)
+    stamps: Stamps = field(default_factory=dict)
+    """The files before they were first looked at."""
     imported: bool = False
     """Text of a file: the relation is a private copy whose values are still to be parsed."""
     query: str = ""
@@ -57,7 +59,12 @@ class Relation:
     @property
     def newest(self) -> float | None:
         """Modification time of the newest file, seconds since the epoch."""
-        return max((path.stat().st_mtime for path in self.files), default=None)
+        return max((stamp.mtime_ns / 1e9 for stamp in self.stamps.values()), default=None)
+
+    @property
+    def read_later(self) -> Stamps:
+        """Files that are read again and again, and have to stay what they were."""
+        return {} if self.imported else self.stamps
 
 
 def find(pattern: str, *, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]:
@@ -126,16 +133,19 @@ def open_source(engine: Engine, source: Source, *, root: Path, roots: Sequence[P
             f"{source.path} matches files of several kinds: {', '.join(sorted(kinds))}",
             fix="narrow the pattern to one kind",
         )
+    before = stamps(files)
     not_empty(files)
-    prints = {str(path): f"{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in files}
     match kinds.pop():
         case ".parquet":
-            return _parquet(engine, files, prints)
+            return _parquet(engine, before)
         case ".csv":
-            found = import_csv(engine, files, delimiter=source.delimiter, encoding=source.encoding)
-            return _text(found, files, prints)
+            with unmoved([before]):
+                found = import_csv(engine, files, delimiter=source.delimiter, encoding=source.encoding)
+            return _text(found, before)
         case ".jsonl" | ".ndjson":
-            return _text(import_jsonl(engine, files), files, prints)
+            with unmoved([before]):
+                found = import_jsonl(engine, files)
+            return _text(found, before)
         case other:
             raise SourceMissing(
                 f"files of kind {other or '(none)'} are not supported", fix="use .parquet, .csv or .jsonl"
@@ -149,19 +159,20 @@ def _files(pattern: str, part: str, root: Path, roots: Sequence[Path]) -> tuple[
         raise error.below(part) from None
 
 
-def _text(found: Imported, files: tuple[Path, ...], prints: dict[str, str]) -> Relation:
+def _text(found: Imported, before: Stamps) -> Relation:
     return Relation(
         sql=found.sql,
         columns=found.columns,
         row='"#row"',
-        files=files,
+        files=tuple(before),
         malformed=found.malformed,
-        fingerprints=prints,
+        stamps=before,
         imported=True,
     )
 
 
-def _parquet(engine: Engine, files: tuple[Path, ...], prints: dict[str, str]) -> Relation:
+def _parquet(engine: Engine, before: Stamps) -> Relation:
+    files = tuple(before)
     engine.parquets += files
     read = f"read_parquet({lit_list(map(str, files))}, union_by_name = true"
     names = dict(engine.columns(f"SELECT * FROM {read})"))
@@ -170,13 +181,13 @@ def _parquet(engine: Engine, files: tuple[Path, ...], prints: dict[str, str]) ->
         columns=names,
         row="file_row_number + 1",
         files=files,
-        fingerprints=prints,
+        stamps=before,
     )
 
 
 def _database(engine: Engine, source: Source, *, root: Path, roots: Sequence[Path]) -> Relation:
     (path,) = _files(source.database or "", "database", root, roots)
-    prints = {str(path): f"{path.stat().st_size}:{path.stat().st_mtime_ns}"}
+    before = stamps([path])
     name = f"db_{hashlib.md5(str(path).encode(), usedforsecurity=False).hexdigest()[:12]}"
     engine.run(f"ATTACH IF NOT EXISTS {lit(str(path))} AS {ident(name)} (READ_ONLY)")
     if source.query is not None:
@@ -188,7 +199,7 @@ def _database(engine: Engine, source: Source, *, root: Path, roots: Sequence[Pat
             columns={},
             row="CAST(NULL AS BIGINT)",
             files=(path,),
-            fingerprints=prints,
+            stamps=before,
             query=source.query,
         )
     parts = (source.table or "").split(".")
@@ -198,7 +209,7 @@ def _database(engine: Engine, source: Source, *, root: Path, roots: Sequence[Pat
     except SourceError:
         fix = "write schema.table as the database has it"
         raise SourceMissing(f"{path.name} has no table {source.table}", fix=fix, at=("table",)) from None
-    return Relation(sql=sql, columns=names, row="CAST(NULL AS BIGINT)", files=(path,), fingerprints=prints)
+    return Relation(sql=sql, columns=names, row="CAST(NULL AS BIGINT)", files=(path,), stamps=before)
 
 
 def finish_query(engine: Engine, relation: Relation) -> Relation:
