@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.messages import error_text, traced
-from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported
+from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported, waiting
 from reconciler.errors import BatchctlError, ExitCode, Interrupted
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 @click.option("--wait", is_flag=True, help="Until Batch reports every write as indexed, or a deadline.")
 @click.option("--strict", is_flag=True, help="Exit 8 when rows were rejected.")
 @click.option("--retry-rejects", is_flag=True, help="Send rows again which Batch refused earlier.")
-@click.option(
-    "--lock-timeout", default=90.0, show_default=True, metavar="SECONDS", help="How long to wait for another run."
-)
+@waiting
 @click.option(
     "--format", "formats", metavar="text|json[=FILE]", multiple=True, help="Form of the report; may be repeated."
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import common, common_of
+from reconciler.cli.options import common, common_of, waiting
 from reconciler.errors import ConfigurationError, Usage
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 @click.argument("address")
 @click.argument("audience")
 @common
-@click.option(
-    "--lock-timeout", default=90.0, show_default=True, metavar="SECONDS", help="How long to wait for another run."
-)
+@waiting
 def command(address: str, audience: str, lock_timeout: float, **shared: Any) -> int:
     """Take over AUDIENCE, which exists in Batch, for the segment link ADDRESS. Nothing is changed in Batch.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,25 @@ def selecting(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def _seconds(_: click.Context, option: click.Parameter, value: float) -> float:
+    if not 0 <= value < math.inf:
+        raise click.UsageError(f"{option.opts[0]} takes a number of seconds, 0 or more, not {value:g}")
+    return value
+
+
+def waiting(function: F) -> F:
+    """``--lock-timeout``."""
+    add = click.option(
+        "--lock-timeout",
+        default=90.0,
+        show_default=True,
+        metavar="SECONDS",
+        callback=_seconds,
+        help="How long to wait for another run.",
+    )
+    return add(function)
 
 
 def unsupported(*names: str) -> Callable[[F], F]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import Common, common, common_of
+from reconciler.cli.options import Common, common, common_of, waiting
 from reconciler.errors import BatchctlError, ExitCode, StateError
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from reconciler.state.store import StateStore
 
 approving = click.option("--auto-approve", is_flag=True, help="Do not ask.")
-waiting = click.option(
-    "--lock-timeout", default=90.0, show_default=True, metavar="SECONDS", help="How long to wait for another run."
-)
 
 
 @click.group("state")
