@@ -74,8 +74,11 @@ def _finding(spec: Catalogue, at: tuple[str, ...], source: Source, error: Source
     part = "database" if source.database is not None else "path"
     if not isinstance(error, SourceMissing):
         return Finding(spec.name, SourceMissing(error.what, why=error.why, fix=error.fix, at=(*at, part)))
-    folder = (root / (source.database or source.path or "")).parent
-    there = "*" in str(folder) or (folder.is_dir() and any(path.is_file() for path in folder.iterdir()))
+    named = root / (source.database or source.path or "")
+    folder = named.parent
+    there = (
+        named.exists() or "*" in str(folder) or (folder.is_dir() and any(path.is_file() for path in folder.iterdir()))
+    )
     return Finding(spec.name, error.below(*at), reachable=there or error.at[-1:] != (part,))
 
 

@@ -79,9 +79,7 @@ def find(pattern: str, *, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]
     else:
         matches = [plain] if plain.is_file() else []
     if not matches:
-        near = get_close_matches(Path(pattern).name, _names(plain.parent), n=1, cutoff=0.75)
-        fix = f"did you mean {Path(pattern).with_name(near[0])}?" if near else "check the path; it is relative to -C"
-        raise SourceMissing(f"no file matches {pattern}", why=f"looked in {root}", fix=fix)
+        raise _missing(pattern, plain, root)
     allowed = [root.resolve(), *(other.resolve() for other in roots)]
     for path in matches:
         if not any(path.resolve().is_relative_to(base) for base in allowed):
@@ -90,6 +88,22 @@ def find(pattern: str, *, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]
                 fix="move the data below -C, or name its folder in BATCHCTL_DATA_ROOTS",
             )
     return tuple(path.resolve() for path in matches)
+
+
+def _missing(pattern: str, plain: Path, root: Path) -> SourceMissing:
+    """Why no file matches: what is there instead, or which name is near."""
+    if plain.is_dir():
+        fix = f"name a file in it, or several: {Path(pattern) / '*.parquet'}"
+        return SourceMissing(f"{pattern} is a folder", fix=fix)
+    if plain.exists():
+        why = "a source is read more than once, which a pipe or a device does not allow"
+        return SourceMissing(f"{pattern} is not a regular file", why=why, fix="write the data to a file")
+    if plain.is_symlink():
+        why = f"it is a link to {plain.readlink()}"
+        return SourceMissing(f"{pattern} leads to a file that is not there", why=why, fix="correct the link")
+    near = get_close_matches(Path(pattern).name, _names(plain.parent), n=1, cutoff=0.75)
+    fix = f"did you mean {Path(pattern).with_name(near[0])}?" if near else "check the path; it is relative to -C"
+    return SourceMissing(f"no file matches {pattern}", why=f"looked in {root}", fix=fix)
 
 
 @contextmanager

@@ -86,7 +86,8 @@ def test_a_folder_in_place_of_a_source(batchctl: Command) -> None:
     source.unlink()
     source.mkdir()
     done = batchctl("plan")
-    assert (done.returncode, "no file matches" in done.stderr) == (3, True)
+    assert (done.returncode, "data/people.parquet is a folder" in done.stderr) == (3, True)
+    assert "name a file in it, or several: data/people.parquet/*.parquet" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,9 @@ def test_sql(sql: str, what: str, fix: str, root: Path, capsys: pytest.CaptureFi
             "no file matches data/peple.parquet",
             "did you mean data/people.parquet?",
         ),
+        ("source: {path: §data/parts.parquet}", "data/parts.parquet is a folder", "data/parts.parquet/*.parquet"),
+        ("source: {path: §pipes/people.csv}", "pipes/people.csv is not a regular file", "write the data to a file"),
+        ("source: {path: §data/link.csv}", "data/link.csv leads to a file that is not there", "correct the link"),
         ("source: {path: §'data/*.jsonl'}", "no file matches data/*.jsonl", "relative to -C"),
         ("source: {path: §data/broken.parquet}", "data/broken.parquet is no Parquet file", ""),
         ("source: {path: §../elsewhere.csv}", "../elsewhere.csv leads outside the project", "BATCHCTL_DATA_ROOTS"),
@@ -126,6 +130,10 @@ def test_sql(sql: str, what: str, fix: str, root: Path, capsys: pytest.CaptureFi
 def test_sources(body: str, what: str, fix: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "data" / "broken.parquet").write_bytes(b"PAR1 but no Parquet")
     (root / "data" / "stop.csv").write_text("id;why\n1;x\n")
+    (root / "data" / "parts.parquet").mkdir()
+    (root / "data" / "link.csv").symlink_to("gone.csv")
+    (root / "pipes").mkdir()
+    os.mkfifo(root / "pipes" / "people.csv")
     (root.parent / "elsewhere.csv").write_text("pid\n1\n")
     with duckdb.connect(str(root / "crn.duckdb")) as database:
         database.execute("CREATE TABLE members AS SELECT 'p1' AS pid, 1 AS orders, 'e' AS email, true AS ok")
