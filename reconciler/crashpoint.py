@@ -12,6 +12,7 @@ from pathlib import Path
 @dataclass(slots=True)
 class _Fuse:
     left: int | None = None
+    name: str = ""
     log: Path | None = None
     mutex: threading.Lock = field(default_factory=threading.Lock)
 
@@ -19,13 +20,14 @@ class _Fuse:
 _FUSE = _Fuse()
 
 
-def arm(n: int, log: Path | None = None) -> None:
-    """Kills the process (SIGKILL) at the `n`-th point passed from now on, in whatever thread; 0 never does.
+def arm(n: int, log: Path | None = None, *, name: str = "") -> None:
+    """Kills the process (SIGKILL) at the `n`-th point passed from now on, of those of this `name` if one is given, in
+    whatever thread; 0 never does.
 
     Every point passed is written to `log`, one name a line, so that a run with 0 tells how many there are.
     """
     with _FUSE.mutex:
-        _FUSE.left, _FUSE.log = n, log
+        _FUSE.left, _FUSE.log, _FUSE.name = n, log, name
 
 
 def point(name: str) -> None:
@@ -40,6 +42,8 @@ def _pass(name: str) -> None:
         if _FUSE.log is not None:
             with _FUSE.log.open("a", encoding="utf-8") as log:
                 log.write(f"{name}\n")
+        if _FUSE.name not in ("", name):
+            return
         if left == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         _FUSE.left = max(left - 1, 0)

@@ -34,10 +34,11 @@ def carry_out(work: Work) -> None:
 
 def _delete(work: Work) -> None:
     books, change = work.tools.books, work.change
-    known = books.state.target(change.target_key)
-    if known is not None:
+    before = books.standing(change.target_key)
+    if before is not None:
         intent = Pending(op="delete", plan=work.tools.digest, started=work.tools.clock())
-        books.put(known.model_copy(update={"pending": intent}))
+        told = before.known.baseline.model_copy(update={"files": before.layers})
+        books.put(before.known.model_copy(update={"pending": intent, "baseline": told, "uncertain": before.unsure}))
     work.step("deleting")
     _remove(work)
 
@@ -121,12 +122,11 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
         batches=work.batches,
         consent_only=change.consent_only,
     )
-    unsure = before.unsure if before and (change.consent_only or change.consent_refused) else ()
     target = template.model_copy(
         update={
             "baseline": baseline,
             "pending": pending,
-            "uncertain": unsure,
+            "uncertain": _uncertain(change, before, void=void),
             "committed": before.known.committed if before else False,
             "last_full": before.known.last_full if before else None,
             "last_commit": before.known.last_commit if before else None,
@@ -138,6 +138,16 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
     if work.batches or creates:
         books.put(target)
     return target
+
+
+def _uncertain(change: Change, before: Standing | None, *, void: bool) -> tuple[DataFile, ...]:
+    """What Batch may hold besides what is about to be sent: until an audience that starts anew was deleted, created or
+    replaced, everybody who was told."""
+    if before is None:
+        return ()
+    if void:
+        return (*before.layers, *before.unsure)
+    return before.unsure if change.consent_only or change.consent_refused else ()
 
 
 def _last_write(known: TargetState) -> LastWrite | None:
@@ -172,7 +182,7 @@ def _create(work: Work, target: TargetState) -> TargetState:
             fix=f"batchctl import {change.address} {name} takes it over",
         )
     work.wait_for(token)
-    target = target.model_copy(update={"created": found.created})
+    target = target.model_copy(update={"created": found.created, "uncertain": ()})  # nobody is in it
     work.tools.books.put(target)
     return target
 

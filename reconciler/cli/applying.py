@@ -285,13 +285,13 @@ def _finish(run: Run, done: Plan | None, file: Path | None, *, strict: bool) -> 
 
 
 def _arm_crash_point() -> None:
-    """Tests kill the process at the n-th write: BATCHCTL_CRASH_AT=n, BATCHCTL_CRASH_LOG=FILE."""
-    number = os.environ.get("BATCHCTL_CRASH_AT")
-    if number is not None and number.isdigit():
+    """Tests kill the process at the n-th write, or at the n-th point of a name: BATCHCTL_CRASH_AT=n or =n,name."""
+    number, _, name = os.environ.get("BATCHCTL_CRASH_AT", "").partition(",")
+    if number.isdigit():
         from reconciler.crashpoint import arm
 
         log = os.environ.get("BATCHCTL_CRASH_LOG")
-        arm(int(number), Path(log) if log else None)
+        arm(int(number), Path(log) if log else None, name=name)
 
 
 __all__ = ["Interrupted", "command"]

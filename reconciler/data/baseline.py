@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,22 +145,31 @@ def counted(layer: DataFile) -> str:
 
 
 def _uncertain(engine: Engine, layers: Sequence[DataFile], path_of: Callable[[DataFile], Path]) -> str:
+    """A flag per name rather than lists of names: everybody may be uncertain, and flags are grouped within the memory."""
+    paths = [str(path_of(layer)) for layer in layers]
+    have = engine.parquet_columns(paths)
+    reads = [f"read_parquet({lit(path)}, file_row_number = true)" for path in paths]
+    held = " UNION ".join(f"SELECT unnest(held) FROM {read}" for read in reads)
+    named = {column[2:] for path in paths for column in have[path] if column.startswith("a:")}
+    names = sorted(named | {str(name) for (name,) in engine.rows(held)})
     parts = []
-    for layer in layers:
-        read = f"read_parquet({lit(str(path_of(layer)))}, file_row_number = true)"
-        path = str(path_of(layer))
-        names = sorted(name for name in engine.parquet_columns([path])[path] if name.startswith("a:"))
-        own = [f"CASE WHEN {PRESENT} AND {ident(name)} IS NOT NULL THEN {lit(name[2:])} END" for name in names]
-        listed = f"list_filter([{', '.join(own)}], lambda x: x IS NOT NULL)" if own else "CAST([] AS VARCHAR[])"
-        # What a put leaves out went with its reset, which is a row of its own and APPLIED before the put is sent.
-        left = "CASE WHEN kind <> 'put' THEN coalesce(held, []) ELSE [] END"
-        parts.append(f"SELECT id, list_concat({listed}, {left}) AS names FROM {read} WHERE {counted(layer)}")
+    for layer, path, read in zip(layers, paths, reads, strict=True):
+        flags = "".join(f", {_may_hold(name, have[path])} AS {ident(f'n:{name}')}" for name in names)
+        parts.append(f"SELECT id{flags} FROM {read} WHERE {counted(layer)}")
+    listed = ", ".join(f"CASE WHEN bool_or({ident(f'n:{name}')}) THEN {lit(name)} END" for name in names)
+    found = f"list_filter([{listed}], lambda x: x IS NOT NULL)" if names else "CAST([] AS VARCHAR[])"
     table = ident(engine.table("uncertain"))
     engine.run(
-        f"CREATE TEMP TABLE {table} AS SELECT id, list_sort(list_distinct(flatten(list(names)))) AS names "
-        f"FROM ({' UNION ALL '.join(parts)}) GROUP BY id"
+        f"CREATE TEMP TABLE {table} AS SELECT id, {found} AS names FROM ({' UNION ALL '.join(parts)}) GROUP BY id"
     )
     return table
+
+
+def _may_hold(name: str, columns: Collection[str]) -> str:
+    """SQL that is true for rows of a delta file after which Batch may hold the attribute."""
+    told = f"{PRESENT} AND {ident(f'a:{name}')} IS NOT NULL" if f"a:{name}" in columns else "FALSE"
+    # What a put leaves out went with its reset, which is a row of its own and APPLIED before the put is sent.
+    return f"({told} OR kind <> 'put' AND coalesce(list_contains(held, {lit(name)}), FALSE))"
 
 
 def fold(

@@ -147,9 +147,11 @@ def _hold_missing(request: Request) -> str | None:
 def _write(engine: Engine, decided: str, request: Request, gathered: Gathered | None) -> Staged:
     names = [f"a:{name}" for name in sorted(request.rules.attributes)]
     stored = f"{stored_hash('k')} AS k"
-    columns = ", ".join(["id", CASED, "kind", stored, "held", *map(ident, names)])
+    unsure = ["is_u AS unsure"] if request.told.uncertain else []
+    columns = ", ".join(["id", CASED, "kind", stored, "held", *unsure, *map(ident, names)])
     sent = f"SELECT {columns} FROM {decided} WHERE kind IS NOT NULL AND NOT refused"
-    nulls = ", ".join(["id", CASED, "'reset' AS kind", stored, "held", *(f"NULL AS {ident(name)}" for name in names)])
+    empty = [f"NULL AS {ident(name)}" for name in names]
+    nulls = ", ".join(["id", CASED, "'reset' AS kind", stored, "held", *unsure, *empty])
     if not request.rules.profiles:
         resets = f"SELECT {nulls} FROM {decided} WHERE kind = 'put' AND NOT refused"
         sent = f"{sent} UNION ALL {resets}"

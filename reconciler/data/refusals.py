@@ -32,16 +32,19 @@ def wish(columns: Sequence[str]) -> str:
 def record(
     engine: Engine, *, before: Path | None, file: Path, sent: str, refused: Iterable[tuple[int, str]], to: Path
 ) -> tuple[int, int]:
-    """Writes the refused rows, with wish and reason, after an upload; how many, and how many of them, the first, in part.
+    """Writes the refused rows, with wish and reason, after an upload; how many, and of how many of them, the first, Batch
+    may hold something: it refused only a part, or their fate was uncertain before.
 
     `sent` is an SQL condition over ``file_row_number``: older refusals of identifiers sent now are dropped.
     """
     read = f"read_parquet({lit(str(file))}, file_row_number = true)"
-    types = {name: kind for name, kind in engine.columns(f"SELECT * FROM {read}") if name.startswith("a:")}
+    columns = dict(engine.columns(f"SELECT * FROM {read}"))
+    types = {name: kind for name, kind in columns.items() if name.startswith("a:")}
     values = "".join(f", {ident(name)}" for name in types)
     table = _words(engine, refused)
+    unsure = "unsure" if "unsure" in columns else "FALSE AS unsure"
     rows = (
-        f"SELECT id, kind, k, held{values}, {wish(list(types))} AS wish, reason "
+        f"SELECT id, kind, k, held, {unsure}{values}, {wish(list(types))} AS wish, reason "
         f"FROM {read} AS f JOIN {table} AS w ON w.row = f.file_row_number"
     )
     if before is not None:
@@ -52,9 +55,9 @@ def record(
         ]
         gone = f"id IN (SELECT id FROM {read} WHERE {sent})"
         rows += f" UNION ALL BY NAME SELECT {', '.join(kept)} FROM {file_before} WHERE NOT {gone}"
-    in_part = f"contains(reason, {lit(IN_PART)})"
-    written = engine.copy(f"SELECT * FROM ({rows}) ORDER BY {in_part} DESC, id", to, ordered=True)
-    return written, engine.count(f"SELECT count(*) FROM read_parquet({lit(str(to))}) WHERE {in_part}")
+    doubtful = f"(coalesce(unsure, FALSE) OR contains(reason, {lit(IN_PART)}))"
+    written = engine.copy(f"SELECT * FROM ({rows}) ORDER BY {doubtful} DESC, id", to, ordered=True)
+    return written, engine.count(f"SELECT count(*) FROM read_parquet({lit(str(to))}) WHERE {doubtful}")
 
 
 def listed(engine: Engine, *, file: Path, refused: Iterable[tuple[int, str]], link: str, to: Path) -> int:

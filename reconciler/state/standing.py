@@ -47,7 +47,8 @@ class Standing:
 
     @property
     def doubtful(self) -> tuple[DataFile, ...]:
-        """`unsure`, and before it the rows of profiles of which Batch refused a part and stored the rest."""
+        """`unsure`, and before it the refused rows of which Batch may hold something: profiles refused in part, and
+        identifiers that were uncertain when they were refused."""
         refused = self.known.baseline.refusals
         return ((refused,) if refused is not None and refused.ranges else ()) + self.unsure
 
@@ -62,10 +63,11 @@ def stand(known: TargetState, acked: Acked) -> Standing:
         layers = (*layers, pending.file.model_copy(update={"ranges": acked.told}))
     settled = acked.told if known.key.is_profiles else acked.accepted  # a profile may be refused in part
     open_rows = subtract(intended(pending), settled)
-    unsure = known.uncertain
+    replaced = _replaced(pending, acked)
+    unsure = known.uncertain if not replaced else ()
     if open_rows:
         unsure = (*unsure, pending.file.model_copy(update={"ranges": open_rows}))
-    baseline = known.baseline.model_copy(update={"trusted": known.baseline.trusted or _replaced(pending, acked)})
+    baseline = known.baseline.model_copy(update={"trusted": known.baseline.trusted or replaced})
     last = known.last_write
     if acked.at is not None:
         last = last_write(acked.tokens, acked.at)

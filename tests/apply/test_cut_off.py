@@ -1,0 +1,140 @@
+"""Intents that are cut off before anything destructive was sent forget nobody Batch may hold."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.apply.people import Link
+from tests.apply.shop import KEYS, Shop
+from tests.apply.test_anew import RECREATED, STRICT, leave, mep, stranger, withdraw
+from tests.apply.test_rules import CEP, MEP10, L, rules, shop_of
+from tests.apply.warm import Warm
+
+INTENT = "2,state: end"
+"""The second state write of an apply (the first says which plan it carries out): what it is about to send is written
+down, and nothing of it was sent."""
+SENT = "2,ack: begin"
+"""The first request was answered, and nobody has written that down."""
+
+
+@contextmanager
+def dying(tmp_path: Path, link: Link, count: int = 30) -> Iterator[tuple[Shop, Warm]]:
+    with shop_of(tmp_path / "shop", link, count=count) as shop, Warm(tmp_path) as warm:
+        shop.turn()
+        yield shop, warm
+
+
+def die(shop: Shop, warm: Warm, at: str) -> None:
+    """An apply of what the world is now, killed."""
+    shop.write()
+    environ = {**KEYS, "BATCHCTL_API_URL": shop.url, "BATCHCTL_CRASH_AT": at}
+    assert warm.run("apply", "-C", str(shop.root), "--auto-approve", **environ) == -signal.SIGKILL, warm.said
+    shop.post("settle")
+
+
+def joined(shop: Shop, *names: str) -> None:
+    """People like the first one join."""
+    one = next(iter(shop.world.people.values()))
+    shop.world.people |= {name: replace(one, pid=name) for name in names}
+
+
+def everybody(name: str) -> Link:
+    """The link with all who consent in it."""
+    return replace(L[name], where="pts >= 0", test=lambda p: p.pts >= 0)
+
+
+def test_a_deletion_cut_off_keeps_what_was_uncertain_before(tmp_path: Path) -> None:
+    with dying(tmp_path, everybody("l3")) as (shop, warm):
+        joined(shop, "p901", "p902")
+        die(shop, warm, SENT)
+        assert {"p901", "p902"} <= set(shop.held(MEP10))
+        links, shop.world.links = shop.world.links, {}
+        die(shop, warm, INTENT)
+        shop.world.links = links
+        withdraw(shop, "p901")
+        leave(shop, "p902")
+        done = shop.apply()
+        assert done.code == 0, done
+        shop.converged()
+
+
+def test_an_audience_about_to_be_deleted_and_created_again_is_not_forgotten(tmp_path: Path) -> None:
+    with dying(tmp_path, replace(everybody("l3"), more=RECREATED)) as (shop, warm):
+        withdrawn, gone, *_ = shop.held(MEP10)
+        mep(shop, MEP10, "stranger")
+        withdraw(shop, withdrawn)
+        leave(shop, gone)
+        die(shop, warm, INTENT)
+        assert {withdrawn, gone} <= set(shop.held(MEP10))
+        shop.world.links["l3"] = everybody("l3")
+        done = shop.apply()
+        assert done.code == 0, done
+        shop.post("settle")
+        assert not {withdrawn, gone} & set(shop.held(MEP10))
+        assert set(shop.held(MEP10)) >= {pid for pid, one in shop.world.people.items() if one.ok}
+
+
+def test_consent_withdrawn_before_a_replace_was_cut_off_is_carried_out(tmp_path: Path) -> None:
+    with dying(tmp_path, replace(everybody("l6"), more=STRICT), count=60) as (shop, warm):
+        told = list(shop.held(CEP))
+        stranger(shop)
+        withdraw(shop, *told[:2])
+        die(shop, warm, INTENT)
+        assert set(told) <= set(shop.held(CEP))
+        leave(shop, *told[10:40])
+        done = shop.apply()
+        (change,) = done.plan["changes"]
+        assert (done.code, rules(done), change["op"], change["consent"]["removed"]) == (
+            4,
+            {"max_remove_percent"},
+            "full",
+            2,
+        )
+        shop.post("settle")
+        assert not set(told[:2]) & set(shop.held(CEP))
+        shop.world.links["l6"] = everybody("l6")
+        assert shop.apply().code == 0
+        shop.converged()
+
+
+def test_a_replace_that_went_through_before_the_cut_sends_only_the_rest_again(tmp_path: Path) -> None:
+    with dying(tmp_path, everybody("l6"), count=60) as (shop, warm):
+        told = list(shop.held(CEP))
+        stranger(shop)
+        leave(shop, told[0])
+        die(shop, warm, "1,ack: end")
+        again = shop.apply()
+        assert again.code == 0, again
+        shop.converged()
+        stranger(shop)
+        die(shop, warm, "2,ack: end")
+        done = shop.apply()
+        assert (done.code, done.plan["totals"]["planned"]) == (0, 0), "everybody is in it, by an acknowledged replace"
+        shop.converged()
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "withdraws consent"])
+def test_an_identifier_refused_while_it_was_uncertain_is_not_forgotten(tmp_path: Path, leaves: bool) -> None:
+    name = "p" + "9" * 600
+    with dying(tmp_path, everybody("l3")) as (shop, warm):
+        joined(shop, name)
+        die(shop, warm, SENT)
+        assert name in shop.held(MEP10)
+        shop.post("switch", name="max_id_length", value="512")
+        refused = shop.apply()
+        assert (refused.code, refused.plan["totals"]["refused"]) == (7, 1), refused
+        shop.post("switch", name="max_id_length", value="1024")
+        if leaves:
+            leave(shop, name)
+        else:
+            withdraw(shop, name)
+        done = shop.apply()
+        assert done.code == 0, done
+        shop.post("settle")
+        assert name not in shop.held(MEP10)
