@@ -12,6 +12,7 @@ from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import Ack, folded
 from reconciler.state.document import decode
 from reconciler.state.place import PREVIOUS, STATE, TARGETS, Folder, Found, Place
+from reconciler.state.proven import Proven
 from reconciler.state.standing import Acked
 from reconciler.state.state import DataFile, State, TargetState
 
@@ -33,6 +34,7 @@ class StateReader:
         self._last: tuple[State, Found] | None = None
         self._newest: State | None = None
         self._logs = AckLogs(self.place)
+        self._proven = Proven(self.place.folder)
 
     def read(self) -> State | None:
         """The state, or None where none was ever written. StateError when it cannot be trusted, with the way out."""
@@ -72,8 +74,10 @@ class StateReader:
         return folded(self.read_acks(known.pending.acks))
 
     def path_of(self, file: DataFile, *, verify: bool = False) -> Path:
-        """A baseline or delta file on this machine; StateError unless it is of its size and, where it has just come
-        from elsewhere or with `verify`, of its digest."""
+        """A baseline or delta file on this machine; StateError unless it is of its size and its digest.
+
+        It is hashed where it is not known to be what it was when somebody last hashed it, and always with `verify`.
+        """
         wrong = ""
         for _ in range(2):
             there = self.place.fetch(checked_name(file.path))
@@ -85,11 +89,16 @@ class StateReader:
         raise self._broken(file.path, wrong)
 
     def _wrong(self, file: DataFile, path: Path, *, verify: bool) -> str:
-        size = path.stat().st_size
-        if size != file.bytes:
-            return f"has {size:,} bytes, the state says {file.bytes:,}"
-        if verify and measure(path, file.path, rows=file.rows).sha256 != file.sha256:
+        stat = path.stat()
+        if stat.st_size != file.bytes:
+            return f"has {stat.st_size:,} bytes, the state says {file.bytes:,}"
+        kept = path == self.place.folder / file.path  # else a seal has opened it, which proves it
+        if not verify and (not kept or self._proven.holds(file, stat)):
+            return ""
+        if measure(path, file.path, rows=file.rows).sha256 != file.sha256:
             return "is not what was written: its sha256 differs from the one in the state"
+        if kept:
+            self._proven.found(file, stat)
         return ""
 
     def _checked(self, name: str, found: Found) -> State:
@@ -108,9 +117,11 @@ class StateReader:
                 )
 
     def _broken(self, name: str, what: str) -> StateError:
-        return StateError(
-            f"{self.place.show(name)} {what}", fix="restore it from a backup; batchctl state verify checks every file"
+        fix = (
+            "restore it from a backup, or start its target anew: batchctl state rm KEY, then batchctl import; "
+            "batchctl state verify checks every file"
         )
+        return StateError(f"{self.place.show(name)} {what}", why="what Batch was told is in it", fix=fix)
 
     def _way_out(self) -> str:
         found = self.previous()

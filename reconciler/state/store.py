@@ -4,6 +4,7 @@
     previous/state-<n>.json    the version with serial n, the last 30
     targets/<slug>/…           baselines, deltas and acknowledgement logs; immutable once named by a version
     lock                       see `lock` and `lease`
+    verified                   files this machine has found whole, see `proven`; never in a bucket
 
 The same names in a folder and in a bucket; `place` says which.
 """
@@ -160,7 +161,9 @@ class StateStore(StateReader):
                 fix="this is a fault of batchctl: report it",
             )
         size = local.stat().st_size
-        return DataFile(path=name, rows=rows, bytes=size, sha256=self.place.take(local, name))
+        file = DataFile(path=name, rows=rows, bytes=size, sha256=self.place.take(local, name))
+        self._proven.wrote(file, self.place.folder / name)
+        return file
 
     def acks(self, name: str) -> AckLog:
         """The acknowledgement log of an intent, to be appended to; what is there already stays."""
@@ -187,6 +190,7 @@ class StateStore(StateReader):
         for name in gone:
             self.place.remove(name)
         self.place.tidy(needed.__contains__)
+        self._proven.tidy(needed.__contains__)
         return tuple(gone)
 
     def _made_from(self, state: State) -> Found | None:
