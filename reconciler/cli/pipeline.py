@@ -19,6 +19,7 @@ from reconciler.cli.progress import Reporter
 from reconciler.cli.session import Session, state_keys
 from reconciler.course import Course, Selection, decide, unmanaged
 from reconciler.data.engine import Engine
+from reconciler.errors import SourceError
 from reconciler.plan import Plan
 from reconciler.plan.make import make_plan
 from reconciler.policy import check
@@ -171,7 +172,14 @@ def _evaluated(engine: Engine, courses: Sequence[Course], standings: dict[str, S
         return Evaluated(staged=known.staged)
     from reconciler.evaluate import evaluate
 
-    return evaluate(engine, courses, standings, ground, known)
+    try:
+        return evaluate(engine, courses, standings, ground, known)
+    except SourceError:  # what could not be read may be the state's own: its files are told apart by their digests
+        for course in known.todo:
+            if (standing := standings.get(str(course.key))) is not None:
+                for layer in (*standing.layers, *standing.unsure):
+                    ground.locate(layer)
+        raise
 
 
 def _warned(plan: Plan, session: Session) -> Plan:

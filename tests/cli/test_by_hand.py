@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from reconciler.state.holder import Holder
 from reconciler.state.lock import acquire
-from tests.cli.kit import AUDIENCE, Command, Done
+from tests.cli.kit import AUDIENCE, Command, Done, people
+from tests.conftest import MakeProject
 from tests.state.kit import NOW
 
 
@@ -51,3 +53,17 @@ def test_pull_names_the_folder_that_does_not_exist(batchctl: Command, tmp_path: 
     said = " ".join(done.stderr.split())
     assert (done.returncode, f"the folder {tmp_path / 'none'} of --out does not exist" in said) == (1, True), done
     assert "state.url" not in said
+
+
+def test_a_damaged_file_of_the_state_is_not_called_a_source(batchctl: Command, project: MakeProject) -> None:
+    """Damage that the system does not tell of: no time of the file differs from when it was written."""
+    batchctl.ok("apply", "--auto-approve", "--target", "segment-link/loyal-ios")
+    (base,) = (batchctl.root / "state" / "targets").rglob("*.parquet")
+    before, content = base.stat(), base.read_bytes()
+    base.write_bytes(content.replace(b"PAR1", b"rap1"))
+    os.utime(base, ns=(before.st_atime_ns, before.st_mtime_ns))
+    project.table("data/people.parquet", people(41, loyal=31))
+    done = batchctl("plan", "--target", "segment-link/loyal-ios")
+    said = "".join(done.stderr.split())
+    assert (done.returncode, f"{base}isnotwhatwaswritten" in said) == (1, True), done
+    assert "source" not in done.stderr
