@@ -11,6 +11,7 @@ from reconciler.errors import BatchError
 from reconciler.observed import Observed
 from reconciler.plan import Change, Op, Outcome
 from reconciler.state.state import State
+from reconciler.unforeseen import unforeseen
 
 SETTLE = 20.0
 """Seconds a count may lag behind APPLIED before a difference is believed."""
@@ -64,6 +65,9 @@ def _settled(change: Change, tools: Tools) -> Change:
         return change
     except BatchError as error:
         return change.model_copy(update={"warnings": (*change.warnings, f"audience {name}: {error.what}")})
+    except Exception as fault:  # noqa: BLE001
+        tools.noticed(fault)
+        return change.model_copy(update={"warnings": (*change.warnings, f"audience {name}: {unforeseen(fault).what}")})
     if seen is None or seen.nb_ids is None:
         return change
     warnings = change.warnings

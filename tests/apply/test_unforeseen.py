@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.apply import sending, target
+from reconciler.batch import barrier
 from tests.apply.test_rules import CEP, MEP10, L, outcomes, shop_of
 
 
@@ -49,3 +50,14 @@ def test_its_traceback_is_shown_on_demand(tmp_path: Path, monkeypatch: pytest.Mo
         done = shop.apply(BATCHCTL_DEBUG="1")
         assert done.code == 7, done
         assert "ZeroDivisionError: p7@example.com" in done.err
+
+
+def test_one_while_batch_indexes_leaves_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    with shop_of(tmp_path, L["l3"]) as shop:
+        monkeypatch.setattr(barrier, "settled_count", broken)
+        done = shop.apply("--wait")
+        assert (done.code, outcomes(done)) == (7, {MEP10: "done"}), done
+        assert "a fault of batchctl itself: ZeroDivisionError in reconciler.apply.settle:" in done.said(MEP10)
