@@ -11,7 +11,7 @@ from reconciler.batch.client import Client, Written
 from reconciler.batch.transport import Cancelled
 from reconciler.data.bodies import Bodies
 from reconciler.data.refusals import IN_PART
-from reconciler.errors import BatchctlError, BatchError, Locked, Refused4xx
+from reconciler.errors import BatchctlError, BatchError, Locked, Refused4xx, StateError
 from reconciler.plan import Change
 from reconciler.state.acks import SENDING, Ack, AckLog
 from reconciler.state.standing import Ranges, merged, size, subtract
@@ -166,12 +166,22 @@ class Sender:
             text = f"{error.attribute}{between}{words_of}" if error.attribute else words_of
             words.setdefault(start + max(error.index, 0), text)
         refused = tuple(sorted(words.items()))
-        at = self._log(number, start, stop, written.token, refused)
-        self.sent.accepted.append((start, stop))
-        self.sent.refused += refused
-        self.sent.last_at = at
+        self.sent.last_at = self._took(number, start, stop, written.token, refused)
         if written.token:
             self.sent.tokens.append(written.token)
+
+    def _took(
+        self, number: int, start: int, stop: int, token: str | None = None, refused: tuple[tuple[int, str], ...] = ()
+    ) -> datetime:
+        """Writes down what Batch took; where that fails the next run will not know, and this report says so."""
+        try:
+            at = self._log(number, start, stop, token, refused)
+        except StateError:
+            self.sent.unknown.append((start, stop))
+            raise
+        self.sent.accepted.append((start, stop))
+        self.sent.refused += refused
+        return at
 
     def _refused(
         self, number: int, batch: Batch, start: int, stop: int, error: Refused4xx, *, half: bool = False
@@ -184,8 +194,7 @@ class Sender:
             self.sent.failed.append((start, stop))
             raise Vanished(self.change.target_key.audience, why=error.what) from None
         if not half and not batch.replace and self._removes(start, stop) and self.holds(start, stop):
-            self._log(number, start, stop)
-            self.sent.accepted.append((start, stop))
+            self._took(number, start, stop)
         elif stop - start == 1:
             self._single(number, start, error)
         else:
@@ -227,9 +236,7 @@ class Sender:
                 refused = ((row, f"removing values{IN_PART}{error.why or error.what}"),)
             except Refused4xx:
                 self.sent.requests_refused += 1
-        self._log(number, row, row + 1, refused=refused)
-        self.sent.accepted.append((row, row + 1))
-        self.sent.refused += refused
+        self._took(number, row, row + 1, refused=refused)
 
     def _unsets(self, row: int) -> bool:
         """A row with values as well as nulls."""

@@ -9,6 +9,8 @@ import pytest
 
 from reconciler.apply import sending, target
 from reconciler.batch import barrier
+from reconciler.errors import StateError
+from reconciler.state.acks import SENDING, Ack, AckLog
 from tests.apply.test_rules import CEP, MEP10, L, outcomes, shop_of
 
 
@@ -61,3 +63,24 @@ def test_one_while_batch_indexes_leaves_the_report(tmp_path: Path, monkeypatch: 
         done = shop.apply("--wait")
         assert (done.code, outcomes(done)) == (7, {MEP10: "done"}), done
         assert "a fault of batchctl itself: ZeroDivisionError in reconciler.apply.settle:" in done.said(MEP10)
+
+
+def test_what_batch_took_and_nobody_could_write_down_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = AckLog.append
+
+    def full(log: AckLog, ack: Ack) -> None:
+        if ack.batch != SENDING:
+            raise StateError("cannot write the acknowledgement log", why="No space left on device")
+        append(log, ack)
+
+    with shop_of(tmp_path, L["l3"]) as shop:
+        with monkeypatch.context() as patched:
+            patched.setattr(AckLog, "append", full)
+            done = shop.apply()
+        totals = done.plan["totals"]
+        assert (done.code, totals["unknown"], totals["not_attempted"]) == (1, totals["planned"], 0), done
+        assert "No space left on device" in done.said(MEP10)
+        assert shop.apply().code == 0
+        shop.converged()
