@@ -193,8 +193,9 @@ def _counts(
             "WHERE change IS NOT NULL AND NOT refused GROUP BY 1"
         )
     }
-    held, refused = engine.row(
-        f"SELECT count(*) FILTER (WHERE held_back), count(*) FILTER (WHERE refused) FROM {decided}"
+    held, refused, resumed = engine.row(
+        "SELECT count(*) FILTER (WHERE held_back), count(*) FILTER (WHERE refused), "
+        f"count(*) FILTER (WHERE change = 'added' AND is_u AND NOT refused) FROM {decided}"
     )
     unchanged, fresh = gathered.unchanged if gathered else 0, 0
     if gathered and gathered.fresh:
@@ -207,6 +208,7 @@ def _counts(
         rows_read=unchanged + fresh + read,
         source_rows=min((m.opened.source_rows for m in request.links), default=1),
         added=number.get("added", 0),
+        resumed=int(str(resumed)),
         removed=number.get("removed", 0),
         changed=number.get("changed", 0),
         cleared=sum(cleared for _, cleared in changes.values()) - changes.get("consent", (0, 0))[1],

@@ -48,6 +48,8 @@ class Counts:
     source_rows: int = 0
     """Rows of the smallest source that feeds the target: 0 is the empty-source guard."""
     added: int = 0
+    resumed: int = 0
+    """Of those added, whom an interrupted run was about to add: no change for guards."""
     removed: int = 0
     changed: int = 0
     cleared: int = 0

@@ -48,8 +48,9 @@ def removed(change: Change, before: int) -> int:
 
 
 def added(change: Change, before: int) -> int:
-    """Who joins, measured alike."""
-    return max(0, change.counts.members - before) if change.void else change.counts.added
+    """Who joins, measured alike; whom an interrupted run was about to add was judged then."""
+    counts = change.counts
+    return max(0, counts.members - before) if change.void else counts.added - counts.resumed
 
 
 def _removals(change: Change, before: int, limits: Limits) -> Refusal | None:

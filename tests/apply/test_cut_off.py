@@ -119,6 +119,18 @@ def test_a_replace_that_went_through_before_the_cut_sends_only_the_rest_again(tm
         shop.converged()
 
 
+def test_what_a_guard_let_through_is_not_judged_again_when_it_is_resumed(tmp_path: Path) -> None:
+    with dying(tmp_path, replace(everybody("l6"), more="guards: {max_add_percent: 5}\n"), count=60) as (shop, warm):
+        shop.post("delete-audience", name=CEP)
+        die(shop, warm, "1,ack: begin")
+        assert shop.held(CEP) == {}
+        joined(shop, "p901")
+        done = shop.apply()
+        (change,) = done.plan["changes"]
+        assert (done.code, rules(done), change["added"]) == (0, set(), len(shop.held(CEP))), done
+        shop.converged()
+
+
 @pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "withdraws consent"])
 def test_an_identifier_refused_while_it_was_uncertain_is_not_forgotten(tmp_path: Path, leaves: bool) -> None:
     name = "p" + "9" * 600
