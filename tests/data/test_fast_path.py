@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler import evaluate
 from reconciler.data import gather
 from reconciler.data.candidates import Digest
 from reconciler.data.engine import Engine
@@ -276,3 +277,17 @@ def test_only_a_first_upload_that_one_condition_decides_gets_little_memory(
     shop.write("people.csv", people(("p2", "new", "", "", "true")))
     shop.look(made, engine_of=Limited)
     assert Limited.megabytes == 480
+
+
+def test_comparing_with_many_gets_more_memory(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [(f"p{n}", f"m{n}", "", "", "true") for n in range(9)]
+    shop.write("people.csv", people(*told))
+    shop.apply(PLAIN)
+    shop.write("people.csv", people(*told[1:]))
+    monkeypatch.setattr(evaluate, "_MANY", 5)
+    monkeypatch.setattr(evaluate, "_ROWS_A_MEGABYTE", 2)
+    shop.look(PLAIN, engine_of=Limited)
+    assert Limited.megabytes == 482
+    monkeypatch.setattr(evaluate, "_MOST", 481)
+    shop.look(PLAIN, engine_of=Limited)
+    assert Limited.megabytes == 481
