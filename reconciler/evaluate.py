@@ -72,11 +72,11 @@ def evaluate(
 
 
 def _megabytes(todo: Sequence[Course], standings: Mapping[str, Standing]) -> int:
-    """Memory to evaluate with. Where nobody was told anything and one condition says who is in, rows only flow."""
+    """Memory to evaluate with. Where nobody was told, or may have been, and one condition says who is in, rows only flow."""
     known = [standings[str(course.key)] for course in todo if str(course.key) in standings]
-    told = max((sum(layer.rows for layer in one.layers) for one in known), default=0)
+    told = max((sum(file.rows for file in (*one.layers, *one.unsure)) for one in known), default=0)
     targets = [course.target for course in todo if course.target]
-    if any(one.layers for one in known) or not all(_flows(target) for target in targets):
+    if told or not all(_flows(target) for target in targets):
         return min(_COMPARING + max(told - _MANY, 0) // _ROWS_A_MEGABYTE, _MOST)
     return min(_FLOWING + _A_COLUMN * max((len(one.attributes) for one in targets), default=0), _COMPARING)
 

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,9 +48,8 @@ def slow(
 
 def wait_for_a_write(shop: Shop) -> int:
     """How many there are, once there is one."""
-    while not (seen := shop.writes()[1]):
-        time.sleep(0.05)
-    return seen
+    wait_for(lambda: shop.writes()[1] > 0, seconds=60)
+    return shop.writes()[1]
 
 
 @pytest.mark.parametrize("where", ["disk", "bucket"])

@@ -14,7 +14,7 @@ from reconciler.data import gather
 from reconciler.data.candidates import Digest
 from reconciler.data.engine import Engine
 from reconciler.spec import Spec
-from tests.data.kit import Shop, Turn, documents
+from tests.data.kit import Shop, Turn, documents, resolution
 
 FIELDS = {"pid": "string", "mail": "string", "tier": "string", "score": "float", "ok": "boolean"}
 CATALOGUE = {"source": {"path": "people.csv"}, "key": "pid", "fields": FIELDS, "consent": "ok"}
@@ -291,3 +291,11 @@ def test_comparing_with_many_gets_more_memory(shop: Shop, monkeypatch: pytest.Mo
     monkeypatch.setattr(evaluate, "_MOST", 481)
     shop.look(PLAIN, engine_of=Limited)
     assert Limited.megabytes == 481
+
+
+def test_a_first_upload_that_was_cut_off_is_compared_in_the_memory_for_that(shop: Shop) -> None:
+    shop.write("people.csv", people(("p1", "abc", "", "", "true")))
+    turn = shop.look(PLAIN)
+    shop.tell(*resolution(PLAIN).targets, turn, accepted=[])
+    shop.look(PLAIN, engine_of=Limited)
+    assert Limited.megabytes == 480
