@@ -72,7 +72,7 @@ def evaluate(
 
 
 def _megabytes(todo: Sequence[Course], standings: Mapping[str, Standing]) -> int:
-    """Memory to evaluate with. Where nobody was told, or may have been, and one condition says who is in, rows only flow."""
+    """Memory to evaluate with. Rows only flow where nobody was, or may be, told and one condition says who is in."""
     known = [standings[str(course.key)] for course in todo if str(course.key) in standings]
     told = max((sum(file.rows for file in (*one.layers, *one.unsure)) for one in known), default=0)
     targets = [course.target for course in todo if course.target]

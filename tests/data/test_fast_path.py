@@ -296,6 +296,11 @@ def test_comparing_with_many_gets_more_memory(shop: Shop, monkeypatch: pytest.Mo
 def test_a_first_upload_that_was_cut_off_is_compared_in_the_memory_for_that(shop: Shop) -> None:
     shop.write("people.csv", people(("p1", "abc", "", "", "true")))
     turn = shop.look(PLAIN)
-    shop.tell(*resolution(PLAIN).targets, turn, accepted=[])
+    (target,) = resolution(PLAIN).targets
+    shop.tell(target, turn, accepted=[])
+    known = shop.known[target.key]
+    nothing = known.baseline.model_copy(update={"files": ()})
+    shop.known[target.key] = known.model_copy(update={"baseline": nothing})
+    assert known.uncertain
     shop.look(PLAIN, engine_of=Limited)
     assert Limited.megabytes == 480
