@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,20 @@ def engine(file: Path, rows: int, attributes: int) -> Iterator[bytes]:
     """What `apply` does."""
     from reconciler.address import Space, TargetKey
     from reconciler.batch.items import item_of
-    from reconciler.data.bodies import Bodies
+    from reconciler.data.bodies import MEMORY, Bodies
+    from reconciler.data.engine import Engine
 
     types = {name: kind for name, (kind, _) in list(people.ATTRIBUTES.items())[:attributes]}
-    bodies = Bodies(file, item_of(TargetKey("0" * 8, Space.CEP, "everybody"), types))
-    return (bodies.take(start, min(start + SLICE, rows)) for start in range(0, rows, SLICE))
+    opened = Engine(now=datetime.now(UTC), threads=1)
+    opened.limit(MEMORY)
+
+    def slices() -> Iterator[bytes]:
+        with opened:
+            bodies = Bodies(opened, file, item_of(TargetKey("0" * 8, Space.CEP, "everybody"), types))
+            for start in range(0, rows, SLICE):
+                yield bodies.take(start, min(start + SLICE, rows))
+
+    return slices()
 
 
 def objects(file: Path, attributes: int, dumps: Callable[[Any], bytes]) -> Iterator[bytes]:

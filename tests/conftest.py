@@ -1,4 +1,4 @@
-"""For every test: no socket but loopback, a factory of projects on disk, and hypothesis profiles."""
+"""For every test: no socket but loopback, short waits, a factory of projects on disk, and hypothesis profiles."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, settings
 
 Table = Sequence[Mapping[str, object]] | str
 """Rows; or the text of a .csv or .jsonl, or the SELECT that makes a .parquet."""
+
+SETTLING, SETTLE = ("reconciler.refresh", "reconciler.apply.proof"), 0.5
 
 _SLOW_DISK = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("ci", derandomize=True, max_examples=60, deadline=None, suppress_health_check=_SLOW_DISK)
@@ -49,6 +51,13 @@ def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
 def loopback_only() -> None:
     """Refuses every connection to another machine, in whatever thread; processes that tests start are on their own."""
     sys.addaudithook(_loopback_only)
+
+
+@pytest.fixture(autouse=True)
+def counts_settle_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A count that differs is believed sooner than by default: the emulator's follows its indexing at once."""
+    for module in SETTLING:
+        monkeypatch.setattr(f"{module}.SETTLE", SETTLE)
 
 
 class MakeProject:

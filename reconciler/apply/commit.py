@@ -9,7 +9,6 @@ from reconciler.apply.tools import Tools
 from reconciler.data import baseline as layers_of
 from reconciler.data import refusals
 from reconciler.data.checks import RULES
-from reconciler.data.engine import Engine
 from reconciler.plan import Change
 from reconciler.state.standing import Acked, last_write, merged, size, without
 from reconciler.state.state import Baseline, DataFile, TargetState
@@ -87,7 +86,7 @@ def _refused(
     if not refused and not narrowed and before is None:
         return change.counts.after, None
     store = tools.books.store
-    with Engine(now=tools.clock(), memory="120MB", threads=1) as engine:
+    with tools.engines.lent(120) as engine:
         local = engine.path("refusals")
         sent = layers_of.counted(pending.file)
         rows, in_part = refusals.record(
@@ -113,7 +112,7 @@ def _folded(
     if len(told) < 2 or (len(told) <= FOLD_FILES and sum(f.rows for f in told[1:]) <= FOLD_SHARE * told[0].rows):
         return told
     store = tools.books.store
-    with Engine(now=tools.clock(), memory="300MB", threads=1) as engine:
+    with tools.engines.lent(300) as engine:
         local: Path = engine.path("base")
         rows = layers_of.fold(engine, told, attributes=attributes, path_of=store.path_of, to=local)
         return (tools.books.take(local, change.target_key, "base", rows=rows),) if rows else ()

@@ -6,7 +6,6 @@ from reconciler.apply.sending import Sent
 from reconciler.apply.work import NotIndexed, Work
 from reconciler.batch import barrier
 from reconciler.data import baseline as layers_of
-from reconciler.data.engine import Engine
 from reconciler.state.standing import Acked, Ranges, merged, without
 from reconciler.state.state import TargetState
 
@@ -88,6 +87,6 @@ class Holds:
         accepted = merged([*self._acked.accepted, *sent.accepted, *more])
         ranges = without(accepted, [row for row, _ in (*self._acked.refused, *sent.refused)])
         layers = (*target.baseline.files, target.pending.file.model_copy(update={"ranges": ranges}))
-        with Engine(now=self._work.tools.clock(), memory="120MB", threads=1) as engine:
+        with self._work.tools.engines.lent(120) as engine:
             known = layers_of.told(engine, layers, (), attributes={}, path_of=path_of)
             return (engine.count(f"SELECT count(*) FROM {known.told}") if known.told else 0) + target.known_offset

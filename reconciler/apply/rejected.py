@@ -9,7 +9,6 @@ from collections import Counter
 
 from reconciler.apply.work import Work
 from reconciler.data import refusals
-from reconciler.data.engine import Engine
 from reconciler.data.staged import RejectCount
 from reconciler.errors import BatchctlError
 from reconciler.plan import Change
@@ -37,5 +36,5 @@ def _list(work: Work, link: str) -> None:
     if work.file is None:
         return
     to = work.tools.staging / REFUSED.replace("*", work.file.stem)
-    with Engine(now=work.tools.clock(), memory="120MB", threads=1) as engine:
+    with work.tools.engines.lent(120) as engine:
         refusals.listed(engine, file=work.file, refused=work.sent.refused, link=link, to=to)

@@ -8,7 +8,7 @@ from reconciler.apply.sending import Sender
 from reconciler.apply.work import NotIndexed, Overwritten, Work
 from reconciler.batch import barrier
 from reconciler.batch.items import item_of, replacement_of
-from reconciler.data.bodies import Bodies
+from reconciler.data.bodies import MEMORY, Bodies
 from reconciler.errors import BatchError, Refused4xx
 from reconciler.observed import Observed
 from reconciler.plan import Change, Op
@@ -224,20 +224,16 @@ def _send(work: Work, target: TargetState, acked: Acked) -> None:
     work.file = books.store.path_of(pending.file)
     work.sent.tokens += list(acked.tokens)
     work.sent.last_at = acked.at
-    bodies = Bodies(work.file, item_of(change.target_key, types))
-    with books.store.acks(pending.acks) as log:
+    with work.tools.engines.lent(MEMORY) as engine, books.store.acks(pending.acks) as log:
         sender = Sender(
             change=change,
             tools=work.tools,
             client=work.client,
-            bodies=bodies,
+            bodies=Bodies(engine, work.file, item_of(change.target_key, types)),
             second_item=replacement_of(change.target_key, types),
             log=log,
             sent=work.sent,
             barrier=Barrier(work),
             holds=Holds(work, target, acked),
         )
-        try:
-            sender.send(work.batches, acked.accepted)
-        finally:
-            bodies.close()
+        sender.send(work.batches, acked.accepted)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reconciler.apply.books import Books
 from reconciler.batch.client import Client
+from reconciler.data.engines import Engines
 from reconciler.plan import Change
 
 
@@ -36,6 +37,7 @@ class Tools:
     digest: str
     """The plan's identity: the same saved plan applied again continues its own intents."""
     progress: Callable[[Progress], None]
+    engines: Engines
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     """Waits, and ends early when `cancel` is set."""

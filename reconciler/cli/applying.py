@@ -9,14 +9,16 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
 from reconciler.cli.messages import error_text, traced
 from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported, waiting
-from reconciler.errors import BatchctlError, ExitCode, Interrupted
+from reconciler.errors import BatchctlError, ExitCode
 
 if TYPE_CHECKING:
+    from reconciler.apply.books import Books
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import Session
     from reconciler.cli.signals import Signals
@@ -205,6 +207,7 @@ class Run:
         from reconciler.apply.books import Books
         from reconciler.batch.transport import REQUEST_TIMEOUT
         from reconciler.cli.outputs import has_changes
+        from reconciler.data.engines import Engines
         from reconciler.loader.hosts import is_loopback
         from reconciler.state.store import new_state
 
@@ -217,14 +220,13 @@ class Run:
         if self.signals is not None:
             self.signals.sending = True
         books.change(lambda before: before.model_copy(update={"applying": plan.digest, "tool": plan.tool}))
-        from urllib.parse import urlsplit
-
         local = is_loopback(urlsplit(self.session.api_url or "").hostname or "")
         deadlines = [t.destination.retry.deadline.total_seconds() for t in self.session.resolution.targets]
         tools = Tools(
             books=books,
             staging=staging,
             client_of=lambda change: clients[change.target_key.account],
+            engines=Engines(now=self.session.now),
             digest=plan.digest,
             progress=self.reporter.progress,
             clock=lambda: datetime.now(UTC),
@@ -237,27 +239,28 @@ class Run:
         )
         self.reporter.expect(plan.changes)
         gc.set_threshold(700, 10, 10)  # what each request leaves, a body among it, must go soon
-        done = apply(plan, tools)
+        with tools.engines:
+            done = apply(plan, tools)
         refused = tuple(sorted(staging.glob(REFUSED)))
+        self._close(store, books, done, (*rejects, *refused) if refused else ())
+        return done
+
+    def _close(self, store: StateStore, books: Books, done: Plan, rejects: tuple[Path, ...]) -> None:
+        """What was sent is written down already: a failure here is late, and the report is owed all the same."""
+        from reconciler.cli.outputs import all_done
+
         try:
-            if refused:
-                self._keep((*rejects, *refused))
+            if rejects:
+                self._keep(rejects)
         except OSError as error:
             self.late = BatchctlError("rows that Batch refused could not be listed", why=error.strerror or "")
         if not self.cancel.is_set():
             try:
-                books.change(lambda before: before.model_copy(update={"applying": ""}) if _all_done(done) else before)
+                books.change(lambda before: before.model_copy(update={"applying": ""}) if all_done(done) else before)
                 store.sweep(books.state, since=self.session.history_since)
-            except BatchctlError as error:  # what was sent is written down already; the report is owed all the same
+            except BatchctlError as error:
                 self.late = error
         self.serial = books.state.serial
-        return done
-
-
-def _all_done(plan: Plan) -> bool:
-    from reconciler.plan import Outcome
-
-    return all(change.outcome in (Outcome.DONE, Outcome.NONE, Outcome.REFUSED) for change in plan.changes)
 
 
 def _finish(run: Run, done: Plan | None, file: Path | None, *, strict: bool) -> int:
@@ -292,6 +295,3 @@ def _arm_crash_point() -> None:
 
         log = os.environ.get("BATCHCTL_CRASH_LOG")
         arm(int(number), Path(log) if log else None, name=name)
-
-
-__all__ = ["Interrupted", "command"]

@@ -54,6 +54,11 @@ def _write(path: Path, out: str) -> None:
         raise BatchctlError(f"{path} could not be written", why=error.strerror or "") from error
 
 
+def all_done(plan: Plan) -> bool:
+    """Whether an apply left nothing to continue."""
+    return all(change.outcome in (Outcome.DONE, Outcome.NONE, Outcome.REFUSED) for change in plan.changes)
+
+
 def has_changes(plan: Plan) -> bool:
     """Whether apply would do anything."""
     return any(change.op is not Op.NONE and (change.refused is None or change.consent_only) for change in plan.changes)

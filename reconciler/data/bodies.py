@@ -5,36 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.data.engine import explained
+from reconciler.data.engine import Engine, explained
 from reconciler.data.sql import lit
 
 if TYPE_CHECKING:
     import duckdb
 
+MEMORY = 120
+"""Megabytes its engine needs."""
+
 
 class Bodies:
     """Reads slices of one immutable delta file; consecutive slices cost one pass over the file."""
 
-    def __init__(self, file: Path, item: str, *, memory: str = "120MB") -> None:
-        """`item` is SQL that gives the JSON text of one row."""
-        import duckdb  # late: a plan builds no bodies
-
+    def __init__(self, engine: Engine, file: Path, item: str) -> None:
+        """`item` is SQL that gives the JSON text of one row. Nothing else may use `engine` meanwhile."""
+        engine.run("SET preserve_insertion_order = true")
         self._from = f"read_parquet({lit(str(file))}, file_row_number = true)"
         self._item = item
-        self._connection = duckdb.connect(
-            config={
-                "threads": 1,
-                "memory_limit": memory,
-                "preserve_insertion_order": True,
-                "python_enable_replacements": False,
-            }
-        )
-        self._connection.execute("SET enable_progress_bar = false")
+        self._connection = engine.connection
         self._at: int | None = None
-
-    def close(self) -> None:
-        """Gives the file and its buffers back."""
-        self._connection.close()
 
     def take(self, start: int, stop: int, *, item: str | None = None) -> bytes:
         """The JSON array of rows [start, stop)."""

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.conftest import SETTLE, SETTLING
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -74,6 +76,8 @@ def serve() -> None:
         *(f"reconciler.cli.{one}" for one in ("applying", "pipeline", "planning", "opening")),
     ):
         import_module(name)
+    for name in SETTLING:
+        vars(import_module(name))["SETTLE"] = SETTLE
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from reconciler.address import Space
 from reconciler.batch.wire import audience_item_sql
 from reconciler.data.bodies import Bodies
+from reconciler.data.engine import Engine
 from reconciler.data.values import typed
 
+NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 ROWS = 12
 
 
@@ -27,16 +29,14 @@ def test_slices_are_exact_whatever_was_read_in_between(
     cuts: list[tuple[int, bool]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     file = _delta(tmp_path_factory.getbasetemp() / "delta.parquet")
-    bodies = Bodies(file, "to_json(id)")
     stops = sorted({0, ROWS, *(cut for cut, _ in cuts)})
-    try:
+    with Engine(now=NOW, threads=1) as engine:
+        bodies = Bodies(engine, file, "to_json(id)")
         read = b""
         for (start, stop), peek in zip(pairwise(stops), [peek for _, peek in cuts] + [True] * ROWS, strict=False):
             read += bodies.take(start, stop)
             if peek:
                 assert bodies.kinds(stop - 1, stop) == [f"k{stop - 1}"]
-    finally:
-        bodies.close()
     assert read.replace(b"][", b",") == ("[" + ",".join(f'"r{row}"' for row in range(ROWS)) + "]").encode()
 
 
@@ -88,11 +88,9 @@ def test_a_body_is_what_orjson_writes_whatever_the_source_holds(
             "INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, ?)", [(n, *row) for n, row in enumerate(people)]
         )
         engine.execute(f"COPY (SELECT id, 'add' AS kind, {read} FROM people ORDER BY n) TO '{file}' (FORMAT parquet)")
-    bodies = Bodies(file, audience_item_sql(Space.CEP, {name: logical for name, (_, logical) in stored.items()}))
-    try:
-        text = bodies.take(0, len(people))
-    finally:
-        bodies.close()
+    item = audience_item_sql(Space.CEP, {name: logical for name, (_, logical) in stored.items()})
+    with Engine(now=NOW, threads=1) as engine:
+        text = Bodies(engine, file, item).take(0, len(people))
     assert repr(orjson.loads(text)) == repr([_member(*row) for row in people])
 
 
