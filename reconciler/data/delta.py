@@ -186,48 +186,53 @@ def _counts(
     decided: str,
     staged: Staged,
 ) -> Counts:
-    changes = {
-        str(change): (int(str(n)), int(str(cleared)))
-        for change, n, cleared in engine.rows(
-            f"SELECT change, count(*), count(*) FILTER (WHERE cleared) FROM {decided} "
-            "WHERE change IS NOT NULL AND NOT refused GROUP BY 1"
-        )
-    }
-    held, refused, resumed = engine.row(
-        "SELECT count(*) FILTER (WHERE held_back), count(*) FILTER (WHERE refused), "
-        f"count(*) FILTER (WHERE change = 'added' AND is_u AND NOT refused) FROM {decided}"
-    )
-    unchanged, fresh = gathered.unchanged if gathered else 0, 0
-    if gathered and gathered.fresh:
-        fresh = staged.rows - engine.count(f"SELECT count(*) FROM {decided} WHERE kind IS NOT NULL AND NOT refused")
-        changes["added"] = (changes.get("added", (0, 0))[0] + fresh, 0)
-    number = {name: n for name, (n, _) in changes.items()}
+    number = _numbers(engine, decided)
+    unchanged = gathered.unchanged if gathered else 0
+    fresh = staged.rows - number["sent"] if gathered and gathered.fresh else 0
     read = engine.count(f"SELECT count(*) FROM {gathered.rows}") if gathered else 0
+    if request.rules.void:
+        after = number["put"]
+    else:
+        part = gathered.told if gathered else request.told.told
+        told = unchanged + (engine.count(f"SELECT count(*) FROM {part}") if part else 0)
+        after = told + fresh + number["joins"] - number["leaves"]
     return Counts(
         members=unchanged + fresh + engine.count(f"SELECT count(*) FROM {wanted.table}"),
         rows_read=unchanged + fresh + read,
         source_rows=min((m.opened.source_rows for m in request.links), default=1),
-        added=number.get("added", 0),
-        resumed=int(str(resumed)),
-        removed=number.get("removed", 0),
-        changed=number.get("changed", 0),
-        cleared=sum(cleared for _, cleared in changes.values()) - changes.get("consent", (0, 0))[1],
-        consent=number.get("consent", 0),
-        after=fresh + _after(engine, request, gathered, decided),
-        held=int(str(held)),
+        added=number["added"] + fresh,
+        resumed=number["resumed"],
+        removed=number["removed"],
+        changed=number["changed"],
+        cleared=number["cleared"],
+        consent=number["consent"],
+        after=after,
+        held=number["held"],
         shared=wanted.shared,
-        reasserted=number.get("again", 0),
-        refused_before=int(str(refused)),
+        reasserted=number["again"],
+        refused_before=number["refused"],
     )
 
 
-def _after(engine: Engine, request: Request, gathered: Gathered | None, decided: str) -> int:
-    """Whom Batch holds once everything is accepted: who was told, who joins and who leaves; anew, who is sent."""
-    sent = "kind IN ('add', 'put') AND NOT refused"
-    if request.rules.void:
-        return engine.count(f"SELECT count(*) FROM {decided} WHERE {sent}")
-    part = gathered.told if gathered else request.told.told
-    told = (gathered.unchanged if gathered else 0) + (engine.count(f"SELECT count(*) FROM {part}") if part else 0)
-    joins = engine.count(f"SELECT count(*) FROM {decided} WHERE {sent} AND NOT is_t")
-    leaves = "is_t AND (kind = 'consent' OR change = 'removed' AND NOT refused)"
-    return told + joins - engine.count(f"SELECT count(*) FROM {decided} WHERE {leaves}")
+_PUT = "kind IN ('add', 'put') AND NOT refused"
+_NUMBERS = {
+    **{
+        change: f"change = '{change}' AND NOT refused" for change in ("added", "removed", "changed", "consent", "again")
+    },
+    "cleared": "cleared AND change <> 'consent' AND NOT refused",
+    "resumed": "change = 'added' AND is_u AND NOT refused",
+    "held": "held_back",
+    "refused": "refused",
+    "sent": "kind IS NOT NULL AND NOT refused",
+    "put": _PUT,
+    "joins": f"{_PUT} AND NOT is_t",
+    "leaves": "is_t AND (kind = 'consent' OR change = 'removed' AND NOT refused)",
+}
+"""Whom guards and reports count, by what is true of a verdict; after the delta Batch holds who was told, joins and does
+not leave; of a target that starts anew who is *put*."""
+
+
+def _numbers(engine: Engine, decided: str) -> dict[str, int]:
+    picked = ", ".join(f"count(*) FILTER (WHERE {test})" for test in _NUMBERS.values())
+    found = engine.row(f"SELECT {picked} FROM {decided}")
+    return {name: int(str(n)) for name, n in zip(_NUMBERS, found, strict=True)}

@@ -68,15 +68,11 @@ class Inputs:
 
 def decide(engine: Engine, inputs: Inputs, rules: Rules) -> str:
     """A table of verdicts: ``id, kind, k, held, a:…, change, refused`` (kind NULL: nothing is sent)."""
-    joined = ident(engine.table("joined"))
-    engine.run(
-        f"CREATE TEMP TABLE {joined} AS SELECT *, {_fault(inputs)} AS fault_hold, {_withheld(inputs)} AS withheld "
-        f"FROM ({_joined(inputs, rules)})"
-    )
-    final = ident(engine.table("final"))
-    engine.run(f"CREATE TEMP TABLE {final} AS {_final(joined, rules)}")
     verdict = ident(engine.table("verdict"))
-    engine.run(f"CREATE TEMP TABLE {verdict} AS {_verdict(final, inputs, rules)}")
+    joined = (
+        f"SELECT *, {_fault(inputs)} AS fault_hold, {_withheld(inputs)} AS withheld FROM ({_joined(inputs, rules)})"
+    )
+    engine.run(f"CREATE TEMP TABLE {verdict} AS {_verdict(_final(joined, rules), inputs, rules)}")
     return verdict
 
 
@@ -90,24 +86,17 @@ def _joined(inputs: Inputs, rules: Rules) -> str:
         if inputs.told
         else _nothing(rules)
     )
-    u = (
-        f"SELECT id, names FROM {inputs.uncertain}"
-        if inputs.uncertain
-        else "SELECT NULL::VARCHAR AS id, NULL::VARCHAR[] AS names WHERE FALSE"
-    )
-    s = (
-        f"SELECT id, {told_hash('told')} AS k{told_columns} FROM {inputs.asserted} AS told"
-        if inputs.asserted
-        else _nothing(rules)
-    )
-    picked = ["coalesce(d.id, t.id, u.id) AS id", "coalesce(d.k, t.k, s.k) AS k", "coalesce(t.k, s.k) AS told_k"]
-    picked += [
-        "d.id IS NOT NULL AS is_d",
-        "t.id IS NOT NULL AS is_t",
-        "u.id IS NOT NULL AS is_u",
-        "s.id IS NOT NULL AS is_s",
-        "coalesce(u.names, []) AS unsure",
-    ]
+    both = f"({d}) AS d FULL JOIN ({t}) AS t ON d.id = t.id"
+    picked = ["d.id IS NOT NULL AS is_d", "t.id IS NOT NULL AS is_t"]
+    if inputs.uncertain:
+        s = f"SELECT id, {told_hash('told')} AS k{told_columns} FROM {inputs.asserted} AS told"
+        both += f" FULL JOIN {inputs.uncertain} AS u ON coalesce(d.id, t.id) = u.id"
+        both += f" LEFT JOIN ({s if inputs.asserted else _nothing(rules)}) AS s ON s.id = u.id"
+        picked += ["coalesce(d.id, t.id, u.id) AS id", "coalesce(d.k, t.k, s.k) AS k", "coalesce(t.k, s.k) AS told_k"]
+        picked += ["u.id IS NOT NULL AS is_u", "s.id IS NOT NULL AS is_s", "coalesce(u.names, []) AS unsure"]
+    else:
+        picked += ["coalesce(d.id, t.id) AS id", "coalesce(d.k, t.k) AS k", "t.k AS told_k"]
+        picked += ["FALSE AS is_u", "FALSE AS is_s", "CAST([] AS VARCHAR[]) AS unsure"]
     for name in names:
         column = ident(f"a:{name}")
         kind = DUCK_TYPES[rules.attributes[name]]
@@ -115,12 +104,9 @@ def _joined(inputs: Inputs, rules: Rules) -> str:
         picked.append(f"{f'd.{column}' if has else f'CAST(NULL AS {kind})'} AS {ident(f'd:{name}')}")
         picked.append(f"{f'''d.{ident(f'r:{name}')} IS NOT NULL''' if has else 'FALSE'} AS {ident(f'b:{name}')}")
         picked.append(f"{f'''coalesce(d.{ident(f'c:{name}')}, FALSE)''' if has else 'FALSE'} AS {ident(f'c:{name}')}")
-        picked += [f"t.{column} AS {ident(f't:{name}')}", f"s.{column} AS {ident(f's:{name}')}"]
-    return (
-        f"SELECT {', '.join(picked)} FROM ({d}) AS d FULL JOIN ({t}) AS t ON d.id = t.id "
-        f"FULL JOIN ({u}) AS u ON coalesce(d.id, t.id) = u.id "
-        f"LEFT JOIN ({s}) AS s ON s.id = u.id"
-    )
+        asserted = f"s.{column}" if inputs.uncertain else f"CAST(NULL AS {kind})"
+        picked += [f"t.{column} AS {ident(f't:{name}')}", f"{asserted} AS {ident(f's:{name}')}"]
+    return f"SELECT {', '.join(picked)} FROM {both}"
 
 
 def _fault(inputs: Inputs) -> str:
@@ -168,8 +154,9 @@ def _final(joined: str, rules: Rules) -> str:
         told_names.append(f"CASE WHEN {t} IS NOT NULL THEN {lit(name)} END")
         final_names.append(f"CASE WHEN {ident(f'a:{name}')} IS NOT NULL THEN {lit(name)} END")
     may_hold = f"list_sort(list_distinct(list_concat({_present(told_names)}, unsure)))"
-    inner = f"SELECT *{''.join(', ' + final for final in finals)}, {may_hold} AS may_hold FROM {joined}"
-    drops = f"list_filter(may_hold, lambda x: NOT list_contains({_present(final_names)}, x))"
+    inner = f"SELECT *{''.join(', ' + final for final in finals)}, {may_hold} AS may_hold FROM ({joined})"
+    names = f"list_filter(may_hold, lambda x: NOT list_contains({_present(final_names)}, x))"
+    drops = names if final_names else "may_hold"
     if TAGS in rules.attributes and not rules.profiles:
         lost = f"NOT list_has_all({ident(f'a:{TAGS}')}, {ident(f't:{TAGS}')})"  # an add may merge into the tags held
         drops = f"list_concat({drops}, CASE WHEN coalesce({lost}, FALSE) THEN [{lit(TAGS)}] ELSE [] END)"
@@ -183,8 +170,8 @@ def _present(cases: list[str]) -> str:
 
 
 def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
-    marked = f"SELECT *, (is_t OR is_s) AND NOT is_d AND fault_hold AND NOT withheld AS held_back FROM {final}"
-    staged = f"SELECT *, {_kind(rules)} AS kind, {_change(rules)} AS change FROM ({marked})"
+    marked = f"SELECT *, (is_t OR is_s) AND NOT is_d AND fault_hold AND NOT withheld AS held_back FROM ({final})"
+    staged = f"SELECT *, {_change(rules)} AS change FROM (SELECT *, {_kind(rules)} AS kind FROM ({marked}))"
     values = "".join(f", {_value(name)}" for name in rules.attributes)
     sent = f"SELECT *, {wish([f'a:{name}' for name in rules.attributes])} AS wish FROM ({staged})"
     refused = "FALSE"
@@ -221,14 +208,13 @@ def _kind(rules: Rules) -> str:
 
 def _change(rules: Rules) -> str:
     """What guards count: added, removed, changed; again = only re-asserted. Who a *replace* drops is removed, unsent."""
-    kind = _kind(rules)
     if rules.void:
         return (
-            f"CASE ({kind}) WHEN 'consent' THEN 'consent' WHEN 'add' THEN CASE WHEN NOT is_t AND is_d THEN 'added' "
+            "CASE kind WHEN 'consent' THEN 'consent' WHEN 'add' THEN CASE WHEN NOT is_t AND is_d THEN 'added' "
             "WHEN is_t AND changed AND NOT held_back THEN 'changed' ELSE 'again' END ELSE CASE WHEN is_t THEN 'removed' END END"
         )
     return (
-        f"CASE ({kind}) WHEN 'consent' THEN 'consent' WHEN 'remove' THEN CASE WHEN is_t THEN 'removed' ELSE 'again' END "
+        "CASE kind WHEN 'consent' THEN 'consent' WHEN 'remove' THEN CASE WHEN is_t THEN 'removed' ELSE 'again' END "
         "WHEN 'add' THEN CASE WHEN NOT is_t AND is_d THEN 'added' WHEN is_t AND changed AND NOT held_back THEN 'changed' ELSE 'again' END "
         "WHEN 'put' THEN CASE WHEN NOT is_t THEN 'added' WHEN changed THEN 'changed' ELSE 'again' END END"
     )
