@@ -136,8 +136,10 @@ class BatchError(BatchctlError):
 class Refused4xx(BatchError):
     """A 4xx other than 429, final for this request (https://doc.batch.com/developer/api/cep/audiences/update)."""
 
-    def __init__(self, what: str, *, status: int, why: str = "", fix: str = "") -> None:
+    def __init__(self, what: str, *, status: int, why: str = "", fix: str = "", repeated: bool = False) -> None:
         self.status = status
+        self.repeated = repeated
+        """An earlier attempt of the same request may have been processed."""
         super().__init__(what, why=why, fix=fix)
 
 

@@ -63,10 +63,20 @@ class Holds:
         self._work, self._target, self._acked = work, target, acked
 
     def __call__(self, start: int, stop: int) -> bool:
-        work = self._work
         without_them, expected = self._count(()), self._count(((start, stop),))
         if expected == without_them or self._target.uncertain:
             return False
+        return self._counted(expected) == expected
+
+    def fewer(self) -> bool:
+        """Whether Batch counts fewer than were told: somebody is gone, and it may be anybody."""
+        told = self._count(())
+        counted = self._counted(told)
+        return counted is not None and counted < told
+
+    def _counted(self, expected: int) -> int | None:
+        """What Batch counts once it has indexed everything; `expected` ends the wait."""
+        work = self._work
         work.wait_for(None)
         seen = barrier.settled_count(
             work.client,
@@ -76,7 +86,7 @@ class Holds:
             deadline=SETTLE,
             cancel=work.tools.cancel,
         )
-        return seen is not None and seen.nb_ids == expected
+        return seen.nb_ids if seen is not None else None
 
     def _count(self, more: Ranges) -> int:
         """Identifiers told once `more` rows count as accepted, as Batch would report them."""

@@ -72,6 +72,10 @@ class Sender:
     """Waits until everything sent so far is APPLIED; raises BatchError at the deadline."""
     holds: Callable[[int, int], bool]
     """Whether Batch counts what it would count if it had carried these rows out already."""
+    lacks: Callable[[], bool]
+    """Whether Batch counts fewer than were told."""
+    resumed: bool = False
+    """A request of an earlier run of the same plan was never answered."""
 
     def send(self, batches: tuple[Batch, ...], already: Ranges) -> None:
         """All batches in order, less the rows acknowledged already; raises BatchError when it cannot go on."""
@@ -105,7 +109,9 @@ class Sender:
         self.barrier(self.sent)
         return batch.model_copy(update={"replace": False})
 
-    def _range(self, number: int, batch: Batch, start: int, stop: int, *, half: bool = False) -> None:
+    def _range(
+        self, number: int, batch: Batch, start: int, stop: int, *, half: bool = False, lost: bool = False
+    ) -> None:
         if self.tools.cancel.is_set():
             raise Cancelled
         if self.sent.last_at is not None and not self.sent.tokens:
@@ -116,7 +122,7 @@ class Sender:
             written = self._request(batch, start, stop)
         except Refused4xx as error:
             self._log(number, start, start)  # answered: nothing is in flight
-            self._refused(number, batch, start, stop, error, half=half)
+            self._refused(number, batch, start, stop, error, half=half, lost=lost or error.repeated)
         except BatchctlError as error:
             self._stopped(number, start, stop, error)
             raise
@@ -184,7 +190,7 @@ class Sender:
         return at
 
     def _refused(
-        self, number: int, batch: Batch, start: int, stop: int, error: Refused4xx, *, half: bool = False
+        self, number: int, batch: Batch, start: int, stop: int, error: Refused4xx, *, half: bool, lost: bool
     ) -> None:
         self.sent.requests_refused += 1
         if error.status in (401, 403) or self._pointless:
@@ -196,11 +202,11 @@ class Sender:
         if not half and not batch.replace and self._removes(start, stop) and self.holds(start, stop):
             self._took(number, start, stop)
         elif stop - start == 1:
-            self._single(number, start, error)
+            self._single(number, start, error, lost=lost)
         else:
             if error.status == 413:
                 self.sent.largest = (start + stop) // 2 - start
-            self._halves(number, batch, start, stop)
+            self._halves(number, batch, start, stop, lost=lost)
 
     @property
     def _pointless(self) -> bool:
@@ -210,10 +216,10 @@ class Sender:
             return sent.requests_refused >= POINTLESS
         return sent.requests_refused > REFUSALS_AT_MOST and sent.told <= len(sent.refused)
 
-    def _halves(self, number: int, batch: Batch, start: int, stop: int) -> None:
+    def _halves(self, number: int, batch: Batch, start: int, stop: int, *, lost: bool = False) -> None:
         middle, before, told = (start + stop) // 2, self.sent.requests_refused, self.sent.told
-        self._range(number, batch, start, middle, half=True)
-        self._range(number, self._rest(batch, told), middle, stop, half=True)
+        self._range(number, batch, start, middle, half=True, lost=lost)
+        self._range(number, self._rest(batch, told), middle, stop, half=True, lost=lost)
         if self.sent.requests_refused == before:
             self.sent.largest = max(middle - start, 1)  # neither half was refused: the size was the matter
 
@@ -223,12 +229,15 @@ class Sender:
     def _removes(self, start: int, stop: int) -> bool:
         return not self.change.target_key.is_profiles and bool(REMOVALS & set(self.bodies.kinds(start, stop)))
 
-    def _single(self, number: int, row: int, error: Refused4xx) -> None:
-        """A row refused alone. A removal that Batch refuses means that the identifier was not there (U33).
+    def _single(self, number: int, row: int, error: Refused4xx, *, lost: bool) -> None:
+        """A row refused alone. Who may be gone already is taken for gone (U33): where their removal may have been sent
+        before, or Batch counts fewer than were told. Anybody else stays in the books.
 
         Of a profile whose nulls may be the reason (U62) the values still go out; what is told stays as it was.
         """
-        refused = () if self._removes(row, row + 1) else ((row, error.why or error.what),)
+        refused: tuple[tuple[int, str], ...] = ((row, error.why or error.what),)
+        if self._removes(row, row + 1) and (lost or self.resumed or self.bodies.unsure(row) or self.lacks()):
+            refused = ()
         if self.change.route == "custom_data" and self._unsets(row):
             self.sent.requests += 1
             try:

@@ -225,6 +225,7 @@ def _send(work: Work, target: TargetState, acked: Acked) -> None:
     work.sent.tokens += list(acked.tokens)
     work.sent.last_at = acked.at
     with work.tools.engines.lent(MEMORY) as engine, books.store.acks(pending.acks) as log:
+        holds = Holds(work, target, acked)
         sender = Sender(
             change=change,
             tools=work.tools,
@@ -234,6 +235,8 @@ def _send(work: Work, target: TargetState, acked: Acked) -> None:
             log=log,
             sent=work.sent,
             barrier=Barrier(work),
-            holds=Holds(work, target, acked),
+            holds=holds,
+            lacks=holds.fewer,
+            resumed=acked.in_flight is not None,
         )
         sender.send(work.batches, acked.accepted)

@@ -201,7 +201,7 @@ class Transport:
             tries.count(outcome, begun)
             if isinstance(outcome, Answer) and not outcome.passing:
                 self._report(request, outcome, seconds, None)
-                return self._final(request, outcome, pacer)
+                return self._final(request, outcome, pacer, repeated=tries.lost)
             if isinstance(outcome, Answer) and outcome.status == 429:
                 pacer.slow_down()
             wait = self._wait(outcome, tries)
@@ -230,7 +230,7 @@ class Transport:
             stopped.maybe_processed = True
             raise
 
-    def _final(self, request: Request, answer: Answer, pacer: Bucket) -> Reply:
+    def _final(self, request: Request, answer: Answer, pacer: Bucket, *, repeated: bool) -> Reply:
         if 200 <= answer.status < 300:
             pacer.recover()
             return Reply(answer.status, answer.body, answer.text)
@@ -248,7 +248,8 @@ class Transport:
                 why=f"{request.method} {request.route}: {said}",
                 fix=f"check {self.owner.keys}; Batch's dashboard shows them under Settings, General",
             )
-        raise Refused4xx(f"Batch refused {where} ({answer.status})", status=answer.status, why=said)
+        what = f"Batch refused {where} ({answer.status})"
+        raise Refused4xx(what, status=answer.status, why=said, repeated=repeated)
 
     def _wait(self, outcome: Answer | Broken, tries: _Tries) -> float | None:
         """Seconds before the next attempt; None when number or time is used up.

@@ -40,6 +40,14 @@ class Bodies:
         self._at = None  # one connection, one result at a time
         return [str(kind) for (kind,) in self._execute(query).fetchall()]
 
+    def unsure(self, row: int) -> bool:
+        """Whether an earlier run may have sent this row's identifier without an answer."""
+        self._at = None
+        if "unsure" not in [name for name, *_ in self._execute(f"DESCRIBE FROM {self._from}").fetchall()]:
+            return False
+        query = f"SELECT coalesce(unsure, FALSE) FROM {self._from} WHERE file_row_number = {row}"
+        return self._execute(query).fetchall() == [(True,)]
+
     def _rows(self, start: int, stop: int, item: str) -> list[tuple[str]]:
         if item != self._item:
             self._at = None

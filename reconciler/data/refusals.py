@@ -16,14 +16,15 @@ https://doc.batch.com/developer/api/cep/profiles/update"""
 
 
 def wish(columns: Sequence[str]) -> str:
-    """SQL of the digest of what is wished for a row: its verb and every attribute value, by name.
+    """SQL of the digest of what is wished for a row: its verb and, of an addition, every attribute value, by name.
 
     `columns` are the row's ``a:<name>`` columns; attributes without a value do not count, so that a new attribute
     nobody has a value for changes no wish.
     """
-    verb = "CASE WHEN kind IN ('add', 'put') THEN 'add' ELSE 'remove' END"
+    adds = "kind IN ('add', 'put')"
+    verb = f"CASE WHEN {adds} THEN 'add' ELSE 'remove' END"
     values = [
-        f"CASE WHEN {ident(name)} IS NOT NULL THEN {lit(name + '=')} || CAST({ident(name)} AS VARCHAR) END"
+        f"CASE WHEN {adds} AND {ident(name)} IS NOT NULL THEN {lit(name + '=')} || CAST({ident(name)} AS VARCHAR) END"
         for name in sorted(columns)
     ]
     return f"CAST(md5(concat_ws(chr(31), {', '.join([verb, *values])})) AS UUID)"

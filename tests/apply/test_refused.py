@@ -94,6 +94,32 @@ def test_an_audience_of_which_batch_refuses_everybody_every_night_is_one_of_nobo
         shop.converged()
 
 
+@pytest.mark.parametrize("how", ["leaves", "withdraws"])
+@pytest.mark.parametrize("link", ["l3", "l6"])
+def test_a_removal_that_batch_refuses_is_a_reject_and_they_stay_in_the_books(
+    tmp_path: Path, link: str, how: str
+) -> None:
+    long = "p" + "9" * 600
+    with shop_of(tmp_path, L[link], count=20) as shop:
+        people = shop.world.people
+        people[long] = replace(people["p12"], pid=long, ok=True, spent=1.0)
+        shop.turn()
+        shop.post("switch", name="max_id_length", value="512")
+        people["p1"] = replace(people["p1"], ok=False)
+        people[long] = replace(people[long], ok=how == "leaves")
+        if how == "leaves":
+            del people[long]
+        for _ in range(2 if how == "withdraws" else 1):  # who withdrew is removed as soon as Batch lets them be
+            done = shop.apply()
+            assert (done.code, done.plan["changes"][0]["rows"]["refused"]) == (7, 1), done
+            assert long in shop.held(L[link].audience)
+        again = shop.plan().plan["changes"][0]
+        assert (again["rows"]["planned"], again["refused_before"]) == ((0, 1) if how == "leaves" else (1, 0))
+        shop.post("switch", name="max_id_length", value="1024")
+        assert shop.apply("--retry-rejects").code == 0
+        shop.converged()
+
+
 @pytest.mark.parametrize("link", ["l2", "l6", "l8"])
 def test_bodies_that_are_too_large_are_halved(tmp_path: Path, link: str) -> None:
     with shop_of(tmp_path, L[link], switches=("max_body_bytes=700",), count=40) as shop:
