@@ -61,9 +61,15 @@ class Lease:
         self._mutex = threading.Lock()
 
     def take(self, before: Found | None) -> bool:
-        """Takes the lock if it still is `before`."""
+        """Takes the lock if it still is `before`; a write whose answer was lost is looked up."""
         with self._mutex:
-            return self._write(before)
+            try:
+                return self._write(before)
+            except StateError:
+                self._found = self._place.read(LOCK)
+                if _entry(self._found).id != self._id:
+                    raise
+                return True
 
     def renew(self) -> None:
         """A heartbeat. Where the store cannot be reached the lease goes on running out."""

@@ -146,6 +146,19 @@ def test_a_heartbeat_whose_answer_was_lost_loses_nothing(tmp_path: Path) -> None
     assert holder_of(place) is None
 
 
+@pytest.mark.parametrize("before", ["nobody", "somebody"])
+def test_a_lock_whose_first_answer_was_lost_is_held(tmp_path: Path, before: str) -> None:
+    place = Mumbling(tmp_path)
+    if before == "somebody":
+        with acquire(place, timeout_seconds=0, holder=ME, terms=STILL):
+            pass
+    place.silent = True
+    with acquire(place, timeout_seconds=0, holder=ME, terms=STILL) as lease:
+        lease.require(30.0)
+        assert holder_of(place) == ME
+    assert holder_of(place) is None
+
+
 def test_unlock_frees_it_and_names_the_holder(bucket: Somewhere) -> None:
     assert unlock(bucket.place()) is None
     with acquire(bucket.place(), timeout_seconds=0, holder=ME, terms=STILL) as lease:
