@@ -7,6 +7,7 @@ catch the client lying. Importing this module loads no web server.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 
 from reconciler.emulator.switches import parse_switches
 
@@ -30,6 +31,13 @@ class Options:
     rate_scale: float = 1.0
     slow_seconds: float = 2.0
     accounts: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises a ValueError that names the option of the command line."""
+        for name in ("indexing_delay", "rate_scale", "slow_seconds"):
+            value = getattr(self, name)
+            if not 0 <= value < inf:
+                raise ValueError(f"--{name.replace('_', '-')} takes a finite number, 0 or more, not {value}")
 
 
 def parse_faults(items: Iterable[str]) -> dict[str, float]:

@@ -32,9 +32,6 @@ def options(arguments: argparse.Namespace) -> Options:
     """Arguments → Options; a ValueError says what to change."""
     accounts = tuple(_account(item) for item in arguments.account)
     chosen = parse_switches(arguments.preset, arguments.set)
-    for name in ("indexing_delay", "rate_scale", "slow_seconds"):
-        if getattr(arguments, name) < 0:
-            raise ValueError(f"--{name.replace('_', '-')} must be 0 or more")
     return Options(
         host=arguments.host, port=arguments.port, preset=arguments.preset, switches=chosen["switches"],
         faults=parse_faults(arguments.fault), seed=arguments.seed, db=arguments.db,

@@ -111,6 +111,8 @@ def test_command_stops_cleanly(number: signal.Signals) -> None:
         (["--fault", "x=1"], "faults are 429"),
         (["--account", "x"], "KEY:REST_KEY"),
         (["--rate-scale", "-1"], "0 or more"),
+        (["--indexing-delay", "nan"], "--indexing-delay takes a finite number"),
+        (["--slow-seconds", "inf"], "--slow-seconds takes a finite number"),
     ],
 )
 def test_command_refuses(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
