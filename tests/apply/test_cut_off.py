@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.apply.people import Link
 from tests.apply.shop import KEYS, Shop
 from tests.apply.test_anew import BRIEF, RECREATED, STRICT, leave, mep, stranger, withdraw
-from tests.apply.test_rules import CEP, MEP10, L, rules, shop_of
+from tests.apply.test_rules import CEP, MEP10, PROFILES, L, rules, shop_of
 from tests.apply.warm import Warm
 
 INTENT = "2,state: end"
@@ -61,6 +61,23 @@ def test_a_deletion_cut_off_keeps_what_was_uncertain_before(tmp_path: Path) -> N
         done = shop.apply()
         assert done.code == 0, done
         shop.converged()
+
+
+def test_a_profile_that_may_have_been_written_is_unset_when_the_person_leaves_whatever_on_exit_says(
+    tmp_path: Path,
+) -> None:
+    with dying(tmp_path, replace(everybody("l8"), unset=False)) as (shop, warm):
+        told = next(iter(shop.held(PROFILES)))
+        shop.world.people[told] = replace(shop.world.people[told], tier="changed", pts=0)
+        joined(shop, "p901", "p902")
+        die(shop, warm, SENT)
+        assert {"p901", "p902"} <= set(shop.held(PROFILES))
+        leave(shop, told)
+        leave(shop, "p901")
+        assert shop.apply().code == 0
+        shop.converged()
+        assert told in shop.held(PROFILES), "they keep the values last told"
+        assert "p901" not in shop.held(PROFILES), "nobody was told of them"
 
 
 def test_an_audience_about_to_be_deleted_and_created_again_is_not_forgotten(tmp_path: Path) -> None:
