@@ -63,6 +63,8 @@ class Opened:
     suppressed: Sheet | None
     files: tuple[Path, ...]
     stamps: Stamps = field(default_factory=dict)
+    read_later: Stamps = field(default_factory=dict)
+    """Of `stamps`, files that are read again and again, and have to stay what they were."""
     newest: float | None = None
 
     @property
@@ -235,6 +237,7 @@ def open_catalogue(engine: Engine, found: Found) -> Opened:
         suppressed=suppressed,
         files=tuple(path for relation in found.relations for path in relation.files),
         stamps={path: stamp for relation in found.relations for path, stamp in relation.stamps.items()},
+        read_later={path: stamp for relation in found.relations for path, stamp in relation.read_later.items()},
         newest=found.rows.newest,
     )
 

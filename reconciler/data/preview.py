@@ -12,6 +12,7 @@ from reconciler.data.membership import Members
 from reconciler.data.rejects import collect
 from reconciler.data.sql import DUCK_TYPES, ident, lit
 from reconciler.data.staged import RejectCount
+from reconciler.data.stamp import unmoved
 
 SAMPLE = 5
 
@@ -38,7 +39,12 @@ class Preview:
 
 
 def preview(engine: Engine, members: Members) -> Preview:
-    """Evaluates one link for itself. Raises SourceError when a source or the segment's SQL cannot be read."""
+    """Evaluates one link for itself. Raises SourceError when a source or the segment's SQL cannot be read, or changes."""
+    with unmoved([members.opened.read_later]):
+        return _previewed(engine, members)
+
+
+def _previewed(engine: Engine, members: Members) -> Preview:
     opened, profiles = members.opened, members.link.target.is_profiles
     gathered = everybody(engine, [members], None)
     wanted = people.desired(engine, [members], gathered, id_type=members.link.id_type, profiles=profiles)

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.data.catalogue import find, open_catalogue
+from reconciler.data.engine import Engine
+from reconciler.data.membership import members_of
+from reconciler.data.preview import preview
 from reconciler.data.stamp import stamps, unmoved
 from reconciler.errors import SourceError
-from tests.data.kit import PEOPLE, Shop, documents
+from tests.data.kit import NOW, PEOPLE, Shop, documents, resolution
 
 PARQUET = documents(catalogue={**PEOPLE, "source": {"path": "people.parquet"}})
 CHANGED = "changed while it was read"
@@ -49,6 +53,18 @@ def test_a_file_that_is_replaced_meanwhile_stops_the_plan(shop: Shop, *, told: b
         shop.look(PARQUET)
     assert "nothing was sent" in caught.value.why
     assert "rename it" in caught.value.fix
+
+
+def test_a_preview_counts_one_version_only(shop: Shop) -> None:
+    path = shop.parquet("people.parquet", "SELECT 'a' AS pid")
+    (only,) = resolution(PARQUET).links
+    with Engine(now=NOW, scratch=shop.root) as engine:
+        opened = open_catalogue(engine, find(engine, only.catalogue, root=shop.root, roots=()))
+        members = members_of([only], {only.catalogue.name: opened})[only.address]
+        assert preview(engine, members).sendable == 1
+        _swapped(path, shop.parquet("other.parquet", "SELECT 'b' AS pid"))
+        with pytest.raises(SourceError, match=f"people.parquet {CHANGED}"):
+            preview(engine, members)
 
 
 def test_a_column_that_goes_meanwhile_is_told_as_the_change(shop: Shop) -> None:
