@@ -64,8 +64,8 @@ def _write(work: Work) -> None:
     resumed = before is not None and _same_intent(before.known, work)
     target = before.known if resumed and before else _intent(work, before)
     acked = books.store.acked(target)
-    if change.recreate and target.created is None:
-        _remove(work)
+    if change.recreate and not change.consent_only:
+        target = _started_anew(work, target)
     try:
         if change.create and target.created is None:
             target = _create(work, target)
@@ -99,8 +99,8 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
         local = work.tools.staging / change.file.path
         file = books.take(local, change.target_key, "delta", rows=change.file.rows)
         name = books.log(change.target_key)
-    creates = change.create and not change.consent_only
-    void = not change.consent_only and (change.void or creates)
+    void = (change.void or change.create) and not (change.recreate or change.consent_only)
+    creates = change.create and void
     kept = before.known.baseline if before else template.baseline
     baseline = template.baseline.model_copy(
         update={
@@ -135,19 +135,19 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
             "created": None if creates else template.created,
         }
     )
-    if work.batches or creates:
+    if work.batches or change.create:
         books.put(target)
     return target
 
 
 def _uncertain(change: Change, before: Standing | None, *, void: bool) -> tuple[DataFile, ...]:
-    """What Batch may hold besides what is about to be sent: until an audience that starts anew was deleted, created or
-    replaced, everybody who was told."""
+    """What Batch may hold besides what is about to be sent: until an audience that starts anew was created or replaced,
+    everybody who was told."""
     if before is None:
         return ()
     if void:
         return (*before.layers, *before.unsure)
-    return before.unsure if change.consent_only or change.consent_refused else ()
+    return before.unsure if change.recreate or change.consent_only or change.consent_refused else ()
 
 
 def _last_write(known: TargetState) -> LastWrite | None:
@@ -156,6 +156,25 @@ def _last_write(known: TargetState) -> LastWrite | None:
     if begun is not None and begun.create:
         return LastWrite(token=None, sent_at=begun.started, applied=False)
     return known.last_write
+
+
+def _started_anew(work: Work, target: TargetState) -> TargetState:
+    """Deletes an audience that is to be created again: what was told stays told until it is gone."""
+    assert target.pending is not None
+    if target.pending.create:
+        return target
+    _remove(work)
+    target = target.model_copy(
+        update={
+            "baseline": target.baseline.model_copy(update={"files": (), "trusted": True}),
+            "pending": target.pending.model_copy(update={"create": True}),
+            "uncertain": (),
+            "last_write": None,
+            "created": None,
+        }
+    )
+    work.tools.books.put(target)
+    return target
 
 
 def _create(work: Work, target: TargetState) -> TargetState:

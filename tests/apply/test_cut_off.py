@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,6 +95,27 @@ def test_an_audience_about_to_be_deleted_and_created_again_is_not_forgotten(tmp_
         shop.post("settle")
         assert not {withdrawn, gone} & set(shop.held(MEP10))
         assert set(shop.held(MEP10)) >= {pid for pid, one in shop.world.people.items() if one.ok}
+
+
+def test_guards_keep_their_measure_after_a_recreation_that_was_cut_off(tmp_path: Path) -> None:
+    with dying(tmp_path, replace(everybody("l3"), more=RECREATED)) as (shop, warm):
+        told = list(shop.held(MEP10))
+        mep(shop, MEP10, "stranger")
+        die(shop, warm, INTENT)
+        leave(shop, *told[:20])
+        shop.world.links["l3"] = replace(everybody("l3"), more=STRICT)
+        done = shop.apply()
+        assert (done.code, rules(done)) == (4, {"max_remove_percent"}), done
+
+
+def test_an_audience_taken_over_is_still_ours_after_its_recreation_was_cut_off(tmp_path: Path) -> None:
+    with dying(tmp_path, replace(everybody("l3"), more=RECREATED)) as (shop, warm):
+        shutil.rmtree(shop.root / ".batchctl")
+        assert shop.command("import", "segment-link/l3", MEP10).code == 0
+        die(shop, warm, INTENT)
+        done = shop.apply()
+        assert done.code == 0, done
+        shop.converged()
 
 
 def test_consent_withdrawn_before_a_replace_was_cut_off_is_carried_out(tmp_path: Path) -> None:
