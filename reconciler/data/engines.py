@@ -33,7 +33,8 @@ class Engines:
 
     @contextmanager
     def lent(self, megabytes: int) -> Iterator[Engine]:
-        """An engine that uses no more memory than this; its tables are gone afterwards. One that failed is not lent again."""
+        """An engine that uses no more memory than this; its tables and files are gone afterwards. One that failed is not
+        lent again."""
         with self._lock:
             engine = self._idle.pop() if self._idle else None
         engine = engine or Engine(now=self._now, threads=1)
@@ -41,6 +42,8 @@ class Engines:
             engine.limit(megabytes)
             with engine.passing():
                 yield engine
+            for left in engine.folder.glob("*.parquet"):
+                left.unlink()
             engine.run("SET preserve_insertion_order = false")  # a result that was not read to its end goes with it
         except BaseException:
             engine.close()

@@ -37,6 +37,7 @@ def test_the_next_use_finds_it_as_the_first_did(engines: Engines) -> None:
         assert (tables(first), setting(first, "memory_limit")) == (1, "114.4 MiB")
     with engines.lent(300) as second:
         assert second is first
+        assert not file.exists()
         assert (tables(second), setting(second, "memory_limit")) == (0, "286.1 MiB")
         assert setting(second, "preserve_insertion_order") is False
         with engines.lent(120) as third:
