@@ -49,7 +49,7 @@ def _audience(known: TargetState, observed: Observed) -> Course:
 
 
 def _destroyed(known: TargetState, observed: Observed) -> Course:
-    nobody = known.baseline.count == 0 and not known.baseline.files and known.pending is None and not known.uncertain
+    nobody = known.baseline.count == 0 and not known.may_hold
     match known.on_destroy:
         case "keep":
             return _forget(known, "no link names it; on_destroy: keep", observed)
@@ -64,8 +64,7 @@ def _destroyed(known: TargetState, observed: Observed) -> Course:
 
 
 def _profiles(known: TargetState) -> Course:
-    told = known.baseline.files or known.pending is not None or known.uncertain
-    if told and "unset" in known.on_exit.values():
+    if known.may_hold and "unset" in known.on_exit.values():
         course = _emptied(known, "no link feeds it; on_exit: unset", None)
     else:
         course = _forget(known, "no link feeds it; on_exit: keep")

@@ -133,6 +133,13 @@ class TargetState(_Value):
         """The target's key; also its key in `State.targets`."""
         return TargetKey(self.account, self.space, self.audience)
 
+    @property
+    def may_hold(self) -> bool:
+        """Whether Batch may hold something that it was sent: told, under way, uncertain, or refused in part."""
+        refused = self.baseline.refusals
+        doubtful = refused is not None and bool(refused.ranges)
+        return doubtful or bool(self.baseline.files or self.uncertain) or self.pending is not None
+
 
 class State(_Value):
     """The whole document."""

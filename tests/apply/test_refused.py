@@ -204,6 +204,19 @@ def test_what_batch_stored_of_a_row_it_refused_in_part_is_not_forgotten(tmp_path
         assert bool(shop.held(PROFILES)) == (how == "is back")
 
 
+def test_profiles_that_were_all_refused_in_part_are_unset_when_their_link_goes(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l8"], count=20) as shop:
+        shop.post("faults", partial=1)
+        assert shop.apply().code == 7
+        shop.post("faults", partial=0)
+        shop.post("settle")
+        assert shop.held(PROFILES)
+        shop.world.links = {}
+        assert shop.apply().code == 0
+        shop.post("settle")
+        assert not shop.held(PROFILES)
+
+
 def test_a_partial_error_that_names_no_row_is_searched_for(tmp_path: Path) -> None:
     world = opened(40, random.Random(4), (L["l8"],))
     meant = sorted(world.believed()[PROFILES])[3]
