@@ -233,4 +233,5 @@ def _rules(
         everybody=course.everybody,
         void=course.remembers,
         retry_rejects=ground.retry_rejects,
+        resumed=standing is not None and bool(standing.unsure),
     )

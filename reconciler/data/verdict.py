@@ -47,6 +47,8 @@ class Rules:
     void: bool = False
     """A *replace*, or an audience created anew: who is not sent is gone, and no removal has to be sent."""
     retry_rejects: bool = False
+    resumed: bool = False
+    """A request was cut off: whom it may have reached is sent again, refused earlier or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,8 @@ def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
     join = ""
     if inputs.refusals and not rules.retry_rejects:
         join = f" LEFT JOIN {inputs.refusals} AS rf ON rf.id = sent.id AND rf.wish = sent.wish"
-        refused = "coalesce(rf.id IS NOT NULL AND sent.kind IS NOT NULL AND sent.kind <> 'consent', FALSE)"
+        again = " AND NOT sent.is_u" if rules.resumed else ""
+        refused = f"coalesce(rf.id IS NOT NULL AND sent.kind IS NOT NULL AND sent.kind <> 'consent'{again}, FALSE)"
     return (
         f"SELECT sent.id, sent.kind, sent.k, {_held(rules)} AS held{values}, sent.change, sent.held_back, sent.wish, "
         f"{refused} AS refused, {'rf.reason' if join else 'NULL::VARCHAR'} AS words, "

@@ -30,11 +30,11 @@ def dying(tmp_path: Path, link: Link, count: int = 30) -> Iterator[tuple[Shop, W
         yield shop, warm
 
 
-def die(shop: Shop, warm: Warm, at: str) -> None:
+def die(shop: Shop, warm: Warm, at: str, *more: str) -> None:
     """An apply of what the world is now, killed."""
     shop.write()
     environ = {**KEYS, "BATCHCTL_API_URL": shop.url, "BATCHCTL_CRASH_AT": at}
-    assert warm.run("apply", "-C", str(shop.root), "--auto-approve", **environ) == -signal.SIGKILL, warm.said
+    assert warm.run("apply", "-C", str(shop.root), "--auto-approve", *more, **environ) == -signal.SIGKILL, warm.said
     shop.post("settle")
 
 
@@ -174,6 +174,25 @@ def test_identifiers_refused_while_they_were_uncertain_are_not_forgotten(tmp_pat
         refused = shop.apply()
         assert (refused.code, refused.plan["totals"]["refused"]) == (7, 2), refused
         shop.post("switch", name="max_id_length", value="1024")
+        leave(shop, gone)
+        withdraw(shop, withdrawn)
+        done = shop.apply()
+        assert done.code == 0, done
+        shop.post("settle")
+        assert not {gone, withdrawn} & set(shop.held(MEP10))
+
+
+def test_identifiers_refused_before_a_request_that_was_cut_off_are_not_forgotten(tmp_path: Path) -> None:
+    gone, withdrawn = "p8" + "9" * 600, "p9" + "9" * 600
+    with dying(tmp_path, everybody("l3")) as (shop, warm):
+        joined(shop, gone, withdrawn)
+        shop.post("switch", name="max_id_length", value="512")
+        assert shop.apply().code == 7
+        shop.post("switch", name="max_id_length", value="1024")
+        die(shop, warm, SENT, "--retry-rejects")
+        assert {gone, withdrawn} <= set(shop.held(MEP10))
+        done = shop.apply()
+        assert (done.code, done.plan["totals"]["planned"]) == (0, 2), "their fate is unknown: they are sent again"
         leave(shop, gone)
         withdraw(shop, withdrawn)
         done = shop.apply()
