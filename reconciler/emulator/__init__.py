@@ -34,6 +34,8 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raises a ValueError that names the option of the command line."""
+        if not 0 <= self.port < 1 << 16:
+            raise ValueError(f"--port takes a number from 0 to 65535, not {self.port}")
         for name in ("indexing_delay", "rate_scale", "slow_seconds"):
             value = getattr(self, name)
             if not 0 <= value < inf:

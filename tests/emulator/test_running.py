@@ -111,6 +111,7 @@ def test_command_stops_cleanly(number: signal.Signals) -> None:
         (["--fault", "x=1"], "faults are 429"),
         (["--account", "x"], "KEY:REST_KEY"),
         (["--rate-scale", "-1"], "0 or more"),
+        (["--port", "70000"], "--port takes a number from 0 to 65535"),
         (["--indexing-delay", "nan"], "--indexing-delay takes a finite number"),
         (["--slow-seconds", "inf"], "--slow-seconds takes a finite number"),
     ],
