@@ -17,8 +17,9 @@ from reconciler.state.acks import SENDING, Ack, AckLog
 from reconciler.state.standing import Ranges, merged, size, subtract
 from reconciler.state.state import Batch
 
-REFUSALS_AT_MOST = 300
-"""Refused requests after which halving stops, unless more rows were accepted than refused: then it is single rows."""
+REFUSALS_AT_MOST = 400
+"""Refused requests after which halving stops, unless more rows were accepted than refused: then it is single rows.
+Enough to find each of the 200 rows of one request of profiles."""
 REMOVALS = frozenset({"consent", "remove", "reset"})
 POINTLESS = 32
 """Refused requests without a single accepted row: not a question of single rows."""
@@ -32,6 +33,28 @@ class Vanished(BatchError):
             f"audience {audience} is not there any more",
             why=why or "it was deleted after the plan was made",
             fix="run batchctl plan: it shows what creating it again would do",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows of one request."""
+
+    start: int
+    stop: int
+    half: bool = False
+    """Of a request that was refused."""
+    lost: bool = False
+    """A request with these rows may have been processed before."""
+    twins: list[int] = field(default_factory=list)
+    """Sizes of the halves of one request that were accepted at once."""
+
+    def halves(self, *, lost: bool = False) -> tuple[_Part, ...]:
+        """Both halves, the smaller first."""
+        middle, twins = (self.start + self.stop) // 2, list[int]()
+        return (
+            _Part(self.start, middle, half=True, lost=lost, twins=twins),
+            _Part(middle, self.stop, half=True, lost=lost, twins=twins),
         )
 
 
@@ -109,9 +132,26 @@ class Sender:
         self.barrier(self.sent)
         return batch.model_copy(update={"replace": False})
 
-    def _range(
-        self, number: int, batch: Batch, start: int, stop: int, *, half: bool = False, lost: bool = False
-    ) -> None:
+    def _range(self, number: int, batch: Batch, start: int, stop: int) -> None:
+        """One request, and as many more as Batch's refusals make of it: halves, from the left.
+
+        Where that becomes pointless it is given up only after every range not tried yet was refused as a whole.
+        """
+        told, parts, later = self.sent.told, [_Part(start, stop)], list[_Part]()
+        refusal: Refused4xx | None = None
+        while parts:
+            batch = self._rest(batch, told)
+            halves, error = self._part(number, batch, parts.pop())
+            later, refusal = [*later, *halves], error or refusal
+            if refusal is None or not self._pointless:
+                parts, later = [*parts, *reversed(later)], []
+        if later and refusal is not None:
+            self.sent.failed += [(part.start, part.stop) for part in later]
+            raise refusal
+
+    def _part(self, number: int, batch: Batch, part: _Part) -> tuple[tuple[_Part, ...], Refused4xx | None]:
+        """One request; its halves where Batch refuses it, and the refusal."""
+        start, stop = part.start, part.stop
         if self.tools.cancel.is_set():
             raise Cancelled
         if self.sent.last_at is not None and not self.sent.tokens:
@@ -122,19 +162,21 @@ class Sender:
             written = self._request(batch, start, stop)
         except Refused4xx as error:
             self._log(number, start, start)  # answered: nothing is in flight
-            self._refused(number, batch, start, stop, error, half=half, lost=lost or error.repeated)
+            return self._refused(number, batch, part, error), error
         except BatchctlError as error:
             self._stopped(number, start, stop, error)
             raise
         except Exception:
             self.sent.unknown.append((start, stop))  # it may have been sent
             raise
-        else:
-            if stop - start > 1 and any(error.index < 0 for error in written.errors):
-                self.sent.requests_refused += 1
-                self._halves(number, batch, start, stop)  # Batch does not say which rows it means
-            else:
-                self._accepted(number, start, stop, written)
+        if stop - start > 1 and any(error.index < 0 for error in written.errors):
+            self.sent.requests_refused += 1
+            return part.halves(), None  # Batch does not say which rows it means
+        self._accepted(number, start, stop, written)
+        part.twins.append(stop - start)
+        if len(part.twins) == 2:
+            self.sent.largest = min(part.twins)  # neither half was refused: the size was the matter
+        return (), None
 
     def _stopped(self, number: int, start: int, stop: int, error: BatchctlError) -> None:
         """Unknown when it may have been processed; else nothing is in flight, and that is written down."""
@@ -189,39 +231,33 @@ class Sender:
         self.sent.refused += refused
         return at
 
-    def _refused(
-        self, number: int, batch: Batch, start: int, stop: int, error: Refused4xx, *, half: bool, lost: bool
-    ) -> None:
+    def _refused(self, number: int, batch: Batch, part: _Part, error: Refused4xx) -> tuple[_Part, ...]:
+        """What remains to be tried: halves, or nothing of a single row."""
+        start, stop, lost = part.start, part.stop, part.lost or error.repeated
         self.sent.requests_refused += 1
-        if error.status in (401, 403) or self._pointless:
+        if error.status in (401, 403):
             self.sent.failed.append((start, stop))
             raise error
         if not self.change.target_key.is_profiles and self._gone():
             self.sent.failed.append((start, stop))
             raise Vanished(self.change.target_key.audience, why=error.what) from None
-        if not half and not batch.replace and self._removes(start, stop) and self.holds(start, stop):
+        if not part.half and not batch.replace and self._removes(start, stop) and self.holds(start, stop):
             self._took(number, start, stop)
-        elif stop - start == 1:
+            return ()
+        if stop - start == 1:
             self._single(number, start, error, lost=lost)
-        else:
-            if error.status == 413:
-                self.sent.largest = (start + stop) // 2 - start
-            self._halves(number, batch, start, stop, lost=lost)
+            return ()
+        if error.status == 413:
+            self.sent.largest = (start + stop) // 2 - start
+        return part.halves(lost=lost)
 
     @property
     def _pointless(self) -> bool:
-        """Something is wrong with all rows, not with some."""
+        """It seems that something is wrong with all rows, not with some."""
         sent = self.sent
         if not sent.accepted:
             return sent.requests_refused >= POINTLESS
         return sent.requests_refused > REFUSALS_AT_MOST and sent.told <= len(sent.refused)
-
-    def _halves(self, number: int, batch: Batch, start: int, stop: int, *, lost: bool = False) -> None:
-        middle, before, told = (start + stop) // 2, self.sent.requests_refused, self.sent.told
-        self._range(number, batch, start, middle, half=True, lost=lost)
-        self._range(number, self._rest(batch, told), middle, stop, half=True, lost=lost)
-        if self.sent.requests_refused == before:
-            self.sent.largest = max(middle - start, 1)  # neither half was refused: the size was the matter
 
     def _gone(self) -> bool:
         return self.client.view(self.change.target_key.audience, self.change.id_type) is None

@@ -80,6 +80,18 @@ def test_rows_refused_alone_are_rejects_until_they_change_or_are_asked_for(tmp_p
         shop.converged()
 
 
+@pytest.mark.parametrize("refused", ["a", "z"])
+def test_many_rows_refused_one_after_another_hold_up_no_others(tmp_path: Path, refused: str) -> None:
+    with shop_of(tmp_path, L["l3"], switches=("max_id_length=512",)) as shop:
+        one = replace(next(iter(shop.world.people.values())), ok=True, spent=1.0)
+        bad = [f"{refused}{n:0600}" for n in range(160)]
+        shop.world.people = {name: replace(one, pid=name) for name in (*bad, *(f"p{n}" for n in range(600)))}
+        done = shop.apply()
+        assert (done.code, done.plan["totals"]["refused"], done.plan["totals"]["done"]) == (7, 160, 600), done
+        again = shop.plan()
+        assert (again.code, again.plan["changes"][0]["refused_before"]) == (0, 160), again
+
+
 def test_an_audience_of_which_batch_refuses_everybody_every_night_is_one_of_nobody(tmp_path: Path) -> None:
     with shop_of(tmp_path, L["l3"], switches=("max_id_length=512",), count=20) as shop:
         one = next(iter(shop.world.people.values()))
