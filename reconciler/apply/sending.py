@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from reconciler.apply.part import Part
 from reconciler.apply.tools import Progress, Tools
 from reconciler.batch.client import Client, Written
 from reconciler.batch.transport import Cancelled
@@ -33,28 +34,6 @@ class Vanished(BatchError):
             f"audience {audience} is not there any more",
             why=why or "it was deleted after the plan was made",
             fix="run batchctl plan: it shows what creating it again would do",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Rows of one request."""
-
-    start: int
-    stop: int
-    half: bool = False
-    """Of a request that was refused."""
-    lost: bool = False
-    """A request with these rows may have been processed before."""
-    twins: list[int] = field(default_factory=list)
-    """Sizes of the halves of one request that were accepted at once."""
-
-    def halves(self, *, lost: bool = False) -> tuple[_Part, ...]:
-        """Both halves, the smaller first."""
-        middle, twins = (self.start + self.stop) // 2, list[int]()
-        return (
-            _Part(self.start, middle, half=True, lost=lost, twins=twins),
-            _Part(middle, self.stop, half=True, lost=lost, twins=twins),
         )
 
 
@@ -137,7 +116,7 @@ class Sender:
 
         Where that becomes pointless it is given up only after every range not tried yet was refused as a whole.
         """
-        told, parts, later = self.sent.told, [_Part(start, stop)], list[_Part]()
+        told, parts, later = self.sent.told, [Part(start, stop)], list[Part]()
         refusal: Refused4xx | None = None
         while parts:
             batch = self._rest(batch, told)
@@ -149,7 +128,7 @@ class Sender:
             self.sent.failed += [(part.start, part.stop) for part in later]
             raise refusal
 
-    def _part(self, number: int, batch: Batch, part: _Part) -> tuple[tuple[_Part, ...], Refused4xx | None]:
+    def _part(self, number: int, batch: Batch, part: Part) -> tuple[tuple[Part, ...], Refused4xx | None]:
         """One request; its halves where Batch refuses it, and the refusal."""
         start, stop = part.start, part.stop
         if self.tools.cancel.is_set():
@@ -171,7 +150,9 @@ class Sender:
             raise
         if stop - start > 1 and any(error.index < 0 for error in written.errors):
             self.sent.requests_refused += 1
-            return part.halves(), None  # Batch does not say which rows it means
+            self._wrote(written)
+            self.barrier(self.sent)
+            return part.halves(), None  # Batch does not say which rows it means, and took the others
         self._accepted(number, start, stop, written)
         part.twins.append(stop - start)
         if len(part.twins) == 2:
@@ -214,7 +195,12 @@ class Sender:
             text = f"{error.attribute}{between}{words_of}" if error.attribute else words_of
             words.setdefault(start + max(error.index, 0), text)
         refused = tuple(sorted(words.items()))
-        self.sent.last_at = self._took(number, start, stop, written.token, refused)
+        self._took(number, start, stop, written.token, refused)
+        self._wrote(written)
+
+    def _wrote(self, written: Written) -> None:
+        """Batch accepted a write: it is indexed before anything else touches its identifiers."""
+        self.sent.last_at = self.tools.clock()
         if written.token:
             self.sent.tokens.append(written.token)
 
@@ -231,7 +217,7 @@ class Sender:
         self.sent.refused += refused
         return at
 
-    def _refused(self, number: int, batch: Batch, part: _Part, error: Refused4xx) -> tuple[_Part, ...]:
+    def _refused(self, number: int, batch: Batch, part: Part, error: Refused4xx) -> tuple[Part, ...]:
         """What remains to be tried: halves, or nothing of a single row."""
         start, stop, lost = part.start, part.stop, part.lost or error.repeated
         self.sent.requests_refused += 1

@@ -246,6 +246,33 @@ def test_a_partial_error_that_names_no_row_is_searched_for(tmp_path: Path) -> No
         assert shop.plan().code == 0
 
 
+def test_the_halves_of_what_batch_took_in_part_wait_until_it_is_indexed(tmp_path: Path) -> None:
+    world = opened(20, random.Random(4), (L["l6"],))
+    meant = sorted(world.believed()[CEP])[3]
+    order: list[str] = []
+
+    def answer(seen: Seen) -> Say:
+        route = seen.path.rpartition("/")[2]
+        order.append(f"{route} {seen.query.get('indexing_token', '')}".strip())
+        audience = {"name": CEP, "type": "CUSTOM_ID", "created": "2026-01-01T00:00:00Z", "nb_ids": 0}
+        match route:
+            case "list":
+                return Say(200, {"audiences": [], "count": 0, "has_more": False})
+            case "view" if "create" not in order:
+                return Say(404, {"error_code": "ROUTE_NOT_FOUND", "error_message": "no"})
+            case "view":
+                return Say(200, {**audience, "indexing_state": "APPLIED"})
+        bad = "update" in order and any(one["id"] == meant for one in seen.json.get("ids", []))
+        code = "SUCCESS_WITH_PARTIAL_ERRORS" if bad else "SUCCESS"
+        return Say(202, {"code": code, "indexing_token": f"t{order.count('update')}"})
+
+    with serving(by=answer) as script:
+        done = Shop(tmp_path, script.url, world).apply()
+    assert (done.code, done.plan["changes"][0]["rows"]["refused"]) == (7, 1), done
+    first = order.index("update")
+    assert order[first + 1] == "view t1", order
+
+
 def test_attributes_batch_does_not_know_are_named_and_the_rest_is_sent(tmp_path: Path) -> None:
     with shop_of(tmp_path, L["l8"], L["l6"], switches=("undeclared_attribute=reject",)) as shop:
         done = shop.apply()
