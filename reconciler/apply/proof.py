@@ -61,6 +61,8 @@ class Holds:
 
     def __init__(self, work: Work, target: TargetState, acked: Acked) -> None:
         self._work, self._target, self._acked = work, target, acked
+        self._gone = 0
+        """How many may be taken for gone before Batch is asked again."""
 
     def __call__(self, start: int, stop: int) -> bool:
         without_them, expected = self._count(()), self._count(((start, stop),))
@@ -69,10 +71,16 @@ class Holds:
         return self._counted(expected) == expected
 
     def fewer(self) -> bool:
-        """Whether Batch counts fewer than were told: somebody is gone, and it may be anybody."""
-        told = self._count(())
-        counted = self._counted(told)
-        return counted is not None and counted < told
+        """Whether Batch counts fewer than were told: somebody is gone, and it may be anybody.
+
+        Asked of one after another, it is true as often as somebody is gone.
+        """
+        if self._gone < 1:
+            told = self._count(())
+            counted = self._counted(told)
+            self._gone = told - counted if counted is not None and counted < told else 0
+        self._gone -= 1
+        return self._gone >= 0
 
     def _counted(self, expected: int) -> int | None:
         """What Batch counts once it has indexed everything; `expected` ends the wait."""

@@ -10,7 +10,8 @@ import pytest
 
 from tests.apply.people import opened
 from tests.apply.shop import Shop
-from tests.apply.test_rules import CEP, PROFILES, L, outcomes, shop_of
+from tests.apply.test_anew import leave, mep
+from tests.apply.test_rules import CEP, MEP10, PROFILES, L, outcomes, shop_of
 from tests.apply.test_switches import SOAK
 from tests.batch.kit import Say, Seen, serving
 
@@ -129,6 +130,18 @@ def test_a_removal_that_batch_refuses_is_a_reject_and_they_stay_in_the_books(
         assert (again["rows"]["planned"], again["refused_before"]) == ((0, 1) if how == "leaves" else (1, 0))
         shop.post("switch", name="max_id_length", value="1024")
         assert shop.apply("--retry-rejects").code == 0
+        shop.converged()
+
+
+def test_who_is_gone_already_is_gone_although_batch_refuses_to_remove_them(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l3"], switches=("remove_absent_member=reject_call",), count=30) as shop:
+        shop.turn()
+        gone = sorted(shop.held(MEP10))[:3]
+        mep(shop, MEP10, *gone, action="remove")
+        one = shop.world.people[gone[0]]
+        shop.world.people |= {name: replace(one, pid=name) for name in ("p901", "p902")}
+        leave(shop, *gone)
+        assert shop.apply().code == 0
         shop.converged()
 
 
