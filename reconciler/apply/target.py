@@ -79,7 +79,8 @@ def _write(work: Work) -> None:
         raise
     after = committed(work.tools, change, target, work.sent, acked)
     books.put(after if change.repairs is None or change.consent_only else recounted(work, after))
-    if change.forget and not change.consent_only:
+    refused = change.counts.refused_before or acked.refused or work.sent.refused
+    if change.forget and not change.consent_only and not refused:  # who could not be removed is not forgotten
         books.drop(change.target_key)
 
 

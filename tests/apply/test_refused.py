@@ -11,7 +11,7 @@ import pytest
 from tests.apply.people import opened
 from tests.apply.shop import Shop
 from tests.apply.test_anew import leave, mep
-from tests.apply.test_rules import CEP, MEP10, PROFILES, L, outcomes, shop_of
+from tests.apply.test_rules import CEP, DATA, MEP10, PROFILES, L, outcomes, shop_of
 from tests.apply.test_switches import SOAK
 from tests.batch.kit import Say, Seen, serving
 
@@ -131,6 +131,35 @@ def test_a_removal_that_batch_refuses_is_a_reject_and_they_stay_in_the_books(
         shop.post("switch", name="max_id_length", value="1024")
         assert shop.apply("--retry-rejects").code == 0
         shop.converged()
+
+
+@pytest.mark.parametrize(
+    ("link", "name", "switch", "value", "before"),
+    [("l3", MEP10, "max_id_length", "512", "1024"), ("l4", DATA, "custom_data_null", "reject_call", "delete_key")],
+)
+def test_a_target_is_not_given_up_before_everybody_is_removed(
+    tmp_path: Path, link: str, name: str, switch: str, value: str, before: str
+) -> None:
+    with shop_of(tmp_path, replace(L[link], on_destroy="empty"), count=10) as shop:
+        people, long = shop.world.people, "p" + "9" * (600 if link == "l3" else 6)
+        people[long] = replace(people["p2"], pid=long, ok=True, spent=1.0, pts=20)
+        shop.turn()
+        shop.post("switch", name=switch, value=value)
+        shop.world.links = {}
+        done = shop.apply()
+        shop.post("settle")
+        left = shop.held(name)
+        assert long in left
+        assert (done.code, done.plan["changes"][0]["rows"]["refused"]) == (7, len(left)), done
+        done = shop.apply()
+        assert (done.code, done.plan["totals"]["planned"]) == (0, 0), done
+        again = shop.plan()
+        assert (again.code, again.plan["changes"][0]["refused_before"]) == (2, len(left)), again
+        shop.post("switch", name=switch, value=before)
+        assert shop.apply("--retry-rejects").code == 0
+        shop.post("settle")
+        assert not shop.held(name)
+        assert shop.plan().plan["changes"] == []
 
 
 def test_who_is_gone_already_is_gone_although_batch_refuses_to_remove_them(tmp_path: Path) -> None:
