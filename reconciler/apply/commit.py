@@ -50,7 +50,7 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent, ack
             "owned_since": target.owned_since,
             "committed": target.committed or not change.consent_only,
             "pending": None,
-            "plan": tools.digest,
+            "plan": target.plan if change.consent_only else tools.digest,
             "inputs": "" if change.consent_only or change.forget or refused else change.state.inputs,
             "uncertain": target.uncertain if change.consent_only or change.consent_refused else (),
             "last_write": last,

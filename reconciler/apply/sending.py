@@ -15,7 +15,7 @@ from reconciler.data.refusals import IN_PART
 from reconciler.errors import BatchctlError, BatchError, Locked, Refused4xx, StateError
 from reconciler.plan import Change
 from reconciler.state.acks import SENDING, Ack, AckLog
-from reconciler.state.standing import Ranges, merged, size, subtract
+from reconciler.state.standing import Ranges, merged, size, subtract, without
 from reconciler.state.state import Batch
 
 REFUSALS_AT_MOST = 400
@@ -87,10 +87,9 @@ class Sender:
                 continue
             if batch.barrier:
                 self.barrier(self.sent)
-            told = self.sent.told
             for start, stop in todo:
-                self._slices(number, self._rest(batch, told), start, stop)
-            if batch.replace and self.sent.told == told:
+                self._slices(number, batch, start, stop)
+            if batch.replace and not self._begun(batch):
                 audience = self.change.target_key.audience
                 raise BatchError(
                     f"audience {audience}: Batch refused every row that was to replace its members",
@@ -100,26 +99,31 @@ class Sender:
             self._report()
 
     def _slices(self, number: int, batch: Batch, start: int, stop: int) -> None:
-        step, told = self.sent.largest or stop - start, self.sent.told
+        step = self.sent.largest or stop - start
         for at in range(start, stop, step):
-            self._range(number, self._rest(batch, told), at, min(at + step, stop))
+            self._range(number, batch, at, min(at + step, stop))
 
-    def _rest(self, batch: Batch, told: int) -> Batch:
-        """Once part of a *replace* has gone through (`told` rows were accepted before it), the rest is added to it."""
-        if not batch.replace or self.sent.told == told:
+    def _rest(self, batch: Batch) -> Batch:
+        """Once part of a *replace* has gone through, before a cut perhaps, the rest is added to it."""
+        if not batch.replace or not self._begun(batch):
             return batch
         self.barrier(self.sent)
         return batch.model_copy(update={"replace": False})
+
+    def _begun(self, batch: Batch) -> bool:
+        whole = ((batch.start, batch.stop),)
+        told = without(merged(self.sent.accepted), [row for row, _ in self.sent.refused])
+        return subtract(whole, told) != whole
 
     def _range(self, number: int, batch: Batch, start: int, stop: int) -> None:
         """One request, and as many more as Batch's refusals make of it: halves, from the left.
 
         Where that becomes pointless it is given up only after every range not tried yet was refused as a whole.
         """
-        told, parts, later = self.sent.told, [Part(start, stop)], list[Part]()
+        parts, later = [Part(start, stop)], list[Part]()
         refusal: Refused4xx | None = None
         while parts:
-            batch = self._rest(batch, told)
+            batch = self._rest(batch)
             halves, error = self._part(number, batch, parts.pop())
             later, refusal = [*later, *halves], error or refusal
             if refusal is None or not self._pointless:

@@ -20,6 +20,9 @@ def carry_out(work: Work) -> None:
     """Applies one change; raises BatchError (or Interrupted) where it stops, with everything accepted written down."""
     change = work.change
     key = change.target_key
+    if _carried_out(work):
+        work.sent.accepted += [(batch.start, batch.stop) for batch in work.batches]
+        return
     match change.op:
         case Op.NONE:
             return
@@ -30,6 +33,15 @@ def carry_out(work: Work) -> None:
             work.tools.books.drop(key)
         case _:
             _write(work)
+
+
+def _carried_out(work: Work) -> bool:
+    """Whether the same saved plan has done this already, and was cut off in another target."""
+    change = work.change
+    known = work.tools.books.state.target(change.target_key)
+    if known is None:
+        return change.forget or change.op in (Op.DELETE, Op.FORGET)
+    return known.pending is None and known.plan == work.tools.digest
 
 
 def _delete(work: Work) -> None:
@@ -242,7 +254,9 @@ def _send(work: Work, target: TargetState, acked: Acked) -> None:
     assert pending.acks is not None
     types = target.baseline.attributes
     work.file = books.store.path_of(pending.file)
-    work.sent.tokens += list(acked.tokens)
+    work.sent.accepted += acked.accepted
+    work.sent.refused += acked.refused
+    work.sent.tokens += acked.tokens
     work.sent.last_at = acked.at
     with work.tools.engines.lent(MEMORY) as engine, books.store.acks(pending.acks) as log:
         holds = Holds(work, target, acked)

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.apply.people import Link
-from tests.apply.shop import KEYS, Shop
+from tests.apply.shop import KEYS, Shop, document
 from tests.apply.test_anew import BRIEF, RECREATED, STRICT, leave, mep, stranger, withdraw
 from tests.apply.test_rules import CEP, MEP10, PROFILES, L, rules, shop_of
 from tests.apply.warm import Warm
@@ -30,12 +32,22 @@ def dying(tmp_path: Path, link: Link, count: int = 30) -> Iterator[tuple[Shop, W
         yield shop, warm
 
 
-def die(shop: Shop, warm: Warm, at: str, *more: str) -> None:
-    """An apply of what the world is now, killed."""
-    shop.write()
+def die(shop: Shop, warm: Warm, at: str, *more: str, plan: str = "") -> None:
+    """An apply of what the world is now, or of a saved plan, killed."""
+    if not plan:
+        shop.write()
+    more = (*more, plan or "--auto-approve")
     environ = {**KEYS, "BATCHCTL_API_URL": shop.url, "BATCHCTL_CRASH_AT": at}
-    assert warm.run("apply", "-C", str(shop.root), "--auto-approve", *more, **environ) == -signal.SIGKILL, warm.said
+    assert warm.run("apply", "-C", str(shop.root), *more, **environ) == -signal.SIGKILL, warm.said
     shop.post("settle")
+
+
+def saved(shop: Shop, file: Path) -> str:
+    """A plan of what the world is now, saved."""
+    shop.write()
+    assert shop.command("plan", "--out", str(file)).code == 0
+    shop.post("reset-log")
+    return str(file)
 
 
 def joined(shop: Shop, *names: str) -> None:
@@ -199,3 +211,38 @@ def test_identifiers_refused_before_a_request_that_was_cut_off_are_not_forgotten
         assert done.code == 0, done
         shop.post("settle")
         assert not {gone, withdrawn} & set(shop.held(MEP10))
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first upload", "delta"])
+def test_a_saved_plan_goes_on_without_the_targets_that_are_done(tmp_path: Path, first: bool) -> None:
+    with shop_of(tmp_path / "shop", everybody("l3"), count=12) as shop, Warm(tmp_path) as warm:
+        shop.activation = "serial"
+        shop.extra = [
+            document("Mapping", "second", "catalogue: people\nidentifier: {custom_id: pid}"),
+            document("Action", "second", "destination: crm\ntype: send_custom_ids\nmapping: second"),
+            document("SegmentLink", "second", "segment: l3\naction: second"),
+        ]
+        if not first:
+            assert shop.apply().code == 0
+            joined(shop, "p901", "p902")
+        plan = saved(shop, tmp_path / "plan")
+        die(shop, warm, "3,ack: begin", plan=plan)
+        done = shop.command("apply", plan, "--format", "json")
+        totals = done.plan["totals"]
+        assert (done.code, totals["done"]) == (0, totals["planned"]), done
+        writes = [one for one in shop.log() if one["items"]]
+        assert len({one["account"] for one in writes}) == 2
+        assert sum(one["items"] for one in writes) == totals["planned"], "no row twice"
+        assert shop.plan().code == 0
+
+
+def test_a_replace_that_was_cut_off_between_its_halves_goes_on_with_additions(tmp_path: Path) -> None:
+    with dying(tmp_path, everybody("l6"), count=40) as (shop, warm):
+        stranger(shop)
+        shop.post("switch", name="max_body_bytes", value="1500")
+        plan = saved(shop, tmp_path / "plan")
+        die(shop, warm, "7,ack: begin", plan=plan)
+        assert 0 < len(shop.held(CEP)) < 15, "a quarter has replaced everybody"
+        done = shop.command("apply", plan)
+        assert done.code == 0, done
+        shop.converged()
