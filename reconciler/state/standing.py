@@ -61,8 +61,7 @@ def stand(known: TargetState, acked: Acked) -> Standing:
     layers = known.baseline.files
     if acked.told:
         layers = (*layers, pending.file.model_copy(update={"ranges": acked.told}))
-    settled = acked.told if known.key.is_profiles else acked.accepted  # a profile may be refused in part
-    open_rows = subtract(intended(pending), settled)
+    open_rows = subtract(intended(pending), acked.told)  # of those refused too Batch may hold something
     replaced = _replaced(pending, acked)
     unsure = known.uncertain if not replaced else ()
     if open_rows:

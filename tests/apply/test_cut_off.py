@@ -176,15 +176,19 @@ def test_what_a_guard_let_through_is_not_judged_again_when_it_is_resumed(tmp_pat
         shop.converged()
 
 
-def test_identifiers_refused_while_they_were_uncertain_are_not_forgotten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
+def test_identifiers_refused_while_they_were_uncertain_are_not_forgotten(tmp_path: Path, again: bool) -> None:
     gone, withdrawn = "p8" + "9" * 600, "p9" + "9" * 600
     with dying(tmp_path, everybody("l3")) as (shop, warm):
         joined(shop, gone, withdrawn)
         die(shop, warm, SENT)
         assert {gone, withdrawn} <= set(shop.held(MEP10))
         shop.post("switch", name="max_id_length", value="512")
-        refused = shop.apply()
-        assert (refused.code, refused.plan["totals"]["refused"]) == (7, 2), refused
+        if again:
+            die(shop, warm, "3,state: begin")
+        else:
+            refused = shop.apply()
+            assert (refused.code, refused.plan["totals"]["refused"]) == (7, 2), refused
         shop.post("switch", name="max_id_length", value="1024")
         leave(shop, gone)
         withdraw(shop, withdrawn)
