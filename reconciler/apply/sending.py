@@ -156,7 +156,7 @@ class Sender:
             self.sent.requests_refused += 1
             self._wrote(written)
             self.barrier(self.sent)
-            return part.halves(), None  # Batch does not say which rows it means, and took the others
+            return part.halves(lost=True), None  # Batch does not say which rows it means, and took the others
         self._accepted(number, start, stop, written)
         part.twins.append(stop - start)
         if len(part.twins) == 2:

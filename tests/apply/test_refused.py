@@ -10,7 +10,7 @@ import pytest
 
 from tests.apply.people import opened
 from tests.apply.shop import Shop
-from tests.apply.test_anew import leave, mep
+from tests.apply.test_anew import BRIEF, leave, mep
 from tests.apply.test_rules import CEP, DATA, MEP10, PROFILES, L, outcomes, shop_of
 from tests.apply.test_switches import SOAK
 from tests.batch.kit import Say, Seen, serving
@@ -313,6 +313,45 @@ def test_the_halves_of_what_batch_took_in_part_wait_until_it_is_indexed(tmp_path
     assert (done.code, done.plan["changes"][0]["rows"]["refused"]) == (7, 1), done
     first = order.index("update")
     assert order[first + 1] == "view t1", order
+
+
+def test_who_was_removed_by_a_request_taken_in_part_is_no_member_any_more(tmp_path: Path) -> None:
+    world = opened(20, random.Random(4), (replace(L["l6"], attributes=()),))
+    held: set[str] = set()
+    bad = ""
+
+    def answer(seen: Seen) -> Say:
+        if seen.method == "GET":  # without a count, which would prove who is gone
+            audience = {
+                "name": CEP,
+                "type": "CUSTOM_ID",
+                "created": "2026-01-01T00:00:00Z",
+                "indexing_state": "APPLIED",
+            }
+            listed = {"audiences": [audience] if held else [], "count": 1, "has_more": False}
+            return Say(200, listed if seen.path.endswith("list") else audience)
+        items = {one["id"]: one.get("action", "add") for one in seen.json.get("ids", [])}
+        if any(action == "remove" and one not in held for one, action in items.items()):
+            return Say(400, {"error_code": "MALFORMED_PARAMETER", "error_message": "not a member"})
+        for one, action in items.items():
+            if one != bad:
+                (held.add if action == "add" else held.discard)(one)
+        return Say(202, {"code": "SUCCESS_WITH_PARTIAL_ERRORS" if bad in items else "SUCCESS", "indexing_token": "t"})
+
+    with serving(by=answer) as script:
+        shop = Shop(tmp_path, script.url, world, retry=BRIEF)
+        shop.world.links["l6"] = replace(shop.world.links["l6"], more="audience: {adopt: true}\n")
+        held.add("p1")
+        assert shop.apply().code == 0
+        gone = sorted(held)[2]
+        person, bad = world.people.pop(gone), "p901"
+        world.people |= {name: replace(person, pid=name) for name in (bad, "p902")}
+        done = shop.apply()
+        assert (done.code, done.plan["changes"][0]["rows"]["refused"]) == (7, 1), done
+        assert gone not in held
+        world.people[gone] = person
+        assert shop.apply().code == 0
+        assert gone in held
 
 
 def test_attributes_batch_does_not_know_are_named_and_the_rest_is_sent(tmp_path: Path) -> None:
