@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.address import Space
 from reconciler.apply.commit import committed
 from reconciler.apply.proof import Barrier, Holds, recounted
 from reconciler.apply.sending import Sender
@@ -207,6 +208,12 @@ def _create(work: Work, target: TargetState) -> TargetState:
         found = barrier.wait_present(client, name, id_type, deadline=work.tools.deadline, cancel=work.tools.cancel)
         if found is None:
             raise NotIndexed(f"audience {name} was created but is not shown yet", fix="run batchctl apply again later")
+        if found.nb_ids and change.target_key.space is Space.MEP10:
+            raise BatchError(
+                f"audience {name} was deleted and created again, and its members came back",
+                why="MEP 1.0 cannot replace them, and Batch shows none of them",
+                fix="give the audience another name, which begins empty",
+            )
     elif not _ours(found, target, change):
         raise BatchError(
             f"audience {name} exists and is not ours",

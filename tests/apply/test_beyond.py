@@ -11,7 +11,7 @@ import pytest
 
 from tests.apply.shop import Done, Shop
 from tests.apply.test_refused import STOPPED
-from tests.apply.test_rules import CEP, DATA, L, shop_of
+from tests.apply.test_rules import CEP, DATA, MEP10, RECREATE, L, forget_members, shop_of
 from tests.apply.test_switches import BEYOND
 
 
@@ -156,6 +156,20 @@ def test_the_text_report_names_what_batch_refused(tmp_path: Path) -> None:
         assert "rejected 1 row: 1 refused by Batch: " in report
         assert long not in done.out + done.err
         assert [row["id"] for row in by_batch(listed(shop))] == [long]
+
+
+def test_members_that_come_back_with_the_name_of_their_audience(tmp_path: Path) -> None:
+    """U20: MEP 1.0 has no *replace*, so nothing is sent to it, and another name is proposed."""
+    with shop_of(tmp_path, L["l3"], switches=("recreate_after_remove=resurrect_members",)) as shop:
+        shop.turn()
+        forget_members(shop)
+        shop.world.links["l3"] = replace(L["l3"], more=RECREATE)
+        shop.post("reset-log")
+        done = shop.apply()
+        assert (done.code, "another name" in done.said(MEP10)) == (1, True), done
+        done = shop.apply()
+        assert (done.code, of(done, MEP10)["outcome"]) == (4, "refused"), done
+        assert "PATCH" not in [one["method"] for one in shop.log()], "nobody is added to them"
 
 
 def test_every_value_beyond_reach_is_tried() -> None:

@@ -18,6 +18,7 @@ from tests.apply.shop import KEYS, Shop, document
 from tests.apply.warm import Warm
 
 L = {link.name: link for link in LINKS}
+RECREATE = "allow: {recreate: true, remove_percent: 100, until: 2999-01-01, reason: tests}\n"
 CEP, MEP10, MEP11, PROFILES, DATA = "l6_custom_ids", "l3_custom_ids", "l2_install_ids", "crm", "ios"
 HEADERS = {"Authorization": f"Bearer {KEYS['REST_KEY']}", "X-Batch-Project": KEYS["CRM_KEY"]}
 
@@ -183,22 +184,20 @@ def test_consent_beats_refusals_and_additive_links(tmp_path: Path) -> None:
 def test_mep_1_0_is_recreated_only_when_it_is_allowed(tmp_path: Path) -> None:
     with shop_of(tmp_path, L["l3"]) as shop:
         shop.turn()
-        _forget_members(shop)
+        forget_members(shop)
         shop.world.people.pop(next(iter(shop.held(MEP10))))
         done = shop.apply()
         assert (done.code, done.plan["changes"][0]["op"]) == (0, "full"), done
         assert "DELETE" not in [one["method"] for one in shop.log()]
-        _forget_members(shop)
-        shop.world.links["l3"] = replace(
-            L["l3"], more="allow: {recreate: true, remove_percent: 100, until: 2999-01-01, reason: tests}\n"
-        )
+        forget_members(shop)
+        shop.world.links["l3"] = replace(L["l3"], more=RECREATE)
         done = shop.apply()
         assert done.code == 0, done
         assert [one["method"] for one in shop.log() if one["method"] != "GET"][-3:] == ["DELETE", "POST", "PATCH"]
         shop.converged()
 
 
-def _forget_members(shop: Shop) -> None:
+def forget_members(shop: Shop) -> None:
     """State is lost, and the audience imported: who is in it is not known."""
     for one in (shop.root / ".batchctl").rglob("*"):
         if one.is_file():
