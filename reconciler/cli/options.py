@@ -118,7 +118,11 @@ def common_of(
 ) -> Common:
     """The shared options as one value; UsageError when one is malformed."""
     chosen = folder or (Path("specs") if Path("specs").is_dir() else Path())
-    if not chosen.is_dir():
+    try:
+        there = chosen.is_dir()
+    except OSError as error:  # a folder above it is closed to us
+        raise click.UsageError(f"{chosen} cannot be read: {error.strerror}; check its permissions") from None
+    if not there:
         raise click.UsageError(f"{chosen} is not a folder")
     return Common(
         folder=chosen,

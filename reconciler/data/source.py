@@ -67,6 +67,20 @@ class Relation:
         return {} if self.imported else self.stamps
 
 
+@contextmanager
+def reading() -> Iterator[None]:
+    """What the operating system refuses meanwhile, as one clear message."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise no_space(why) from error
+        fix = "check its permissions; nothing was sent"
+        raise SourceError(f"{error.filename or 'a source'} cannot be read", why=why, fix=fix) from error
+
+
+@reading()
 def find(pattern: str, *, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]:
     """Files of a path or glob relative to `root`, sorted; only below `root` or one of `roots`.
 
@@ -104,19 +118,6 @@ def _missing(pattern: str, plain: Path, root: Path) -> SourceMissing:
     near = get_close_matches(Path(pattern).name, _names(plain.parent), n=1, cutoff=0.75)
     fix = f"did you mean {Path(pattern).with_name(near[0])}?" if near else "check the path; it is relative to -C"
     return SourceMissing(f"no file matches {pattern}", why=f"looked in {root}", fix=fix)
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """What the operating system refuses meanwhile, as one clear message."""
-    try:
-        yield
-    except OSError as error:
-        why = error.strerror or ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise no_space(why) from error
-        fix = "check its permissions; nothing was sent"
-        raise SourceError(f"{error.filename or 'a source'} cannot be read", why=why, fix=fix) from error
 
 
 def not_empty(files: Sequence[Path]) -> None:

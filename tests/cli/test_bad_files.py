@@ -155,7 +155,7 @@ sys.exit(run(arguments))
 """
 
 
-@pytest.mark.parametrize(("file", "code"), [("specs.yaml", 3), ("data/people.csv", 1)])
+@pytest.mark.parametrize(("file", "code"), [("specs.yaml", 3), ("data/people.csv", 1), ("data", 1)])
 def test_a_file_that_may_not_be_read(batchctl: Command, file: str, code: int) -> None:
     (batchctl.root / "data" / "people.csv").write_text("customer_id\n1\n")
     specs = batchctl.root / "specs.yaml"
@@ -175,6 +175,23 @@ def test_a_file_that_may_not_be_read(batchctl: Command, file: str, code: int) ->
     assert said.count("error: ") == 1, said
     assert "cannot be read" in said
     assert "check its permissions" in said
+
+
+def test_a_folder_below_one_that_may_not_be_entered(batchctl: Command) -> None:
+    inner = batchctl.root / "closed" / "inner"
+    inner.mkdir(parents=True)
+    for folder in (batchctl.root, *batchctl.root.parents[:-2]):
+        folder.chmod(0o755)
+    found = subprocess.run(
+        [sys.executable, "-c", AGAIN_AS_NOBODY, str(inner.parent), "plan", "-C", str(inner)],
+        cwd=batchctl.root,
+        env=batchctl.environ(PYTHONPATH=os.pathsep.join(sys.path)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, "a fault of batchctl itself" in found.stderr) == (64, False), found
+    assert "inner cannot be read: Permission denied; check its permissions" in found.stderr
 
 
 def test_standard_output_that_is_full(batchctl: Command) -> None:
