@@ -176,6 +176,16 @@ def test_what_a_guard_let_through_is_not_judged_again_when_it_is_resumed(tmp_pat
         shop.converged()
 
 
+def both_go(shop: Shop, gone: str, withdrawn: str) -> None:
+    """One leaves and one withdraws consent; after one more apply Batch has neither."""
+    leave(shop, gone)
+    withdraw(shop, withdrawn)
+    done = shop.apply()
+    assert done.code == 0, done
+    shop.post("settle")
+    assert not {gone, withdrawn} & set(shop.held(MEP10))
+
+
 @pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
 def test_identifiers_refused_while_they_were_uncertain_are_not_forgotten(tmp_path: Path, again: bool) -> None:
     gone, withdrawn = "p8" + "9" * 600, "p9" + "9" * 600
@@ -190,12 +200,7 @@ def test_identifiers_refused_while_they_were_uncertain_are_not_forgotten(tmp_pat
             refused = shop.apply()
             assert (refused.code, refused.plan["totals"]["refused"]) == (7, 2), refused
         shop.post("switch", name="max_id_length", value="1024")
-        leave(shop, gone)
-        withdraw(shop, withdrawn)
-        done = shop.apply()
-        assert done.code == 0, done
-        shop.post("settle")
-        assert not {gone, withdrawn} & set(shop.held(MEP10))
+        both_go(shop, gone, withdrawn)
 
 
 def test_identifiers_refused_before_a_request_that_was_cut_off_are_not_forgotten(tmp_path: Path) -> None:
@@ -209,12 +214,7 @@ def test_identifiers_refused_before_a_request_that_was_cut_off_are_not_forgotten
         assert {gone, withdrawn} <= set(shop.held(MEP10))
         done = shop.apply()
         assert (done.code, done.plan["totals"]["planned"]) == (0, 2), "their fate is unknown: they are sent again"
-        leave(shop, gone)
-        withdraw(shop, withdrawn)
-        done = shop.apply()
-        assert done.code == 0, done
-        shop.post("settle")
-        assert not {gone, withdrawn} & set(shop.held(MEP10))
+        both_go(shop, gone, withdrawn)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first upload", "delta"])
