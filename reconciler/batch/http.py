@@ -148,7 +148,14 @@ def _trusted(*, environment: bool) -> ssl.SSLContext:
     """The certificates trusted by all connections alike: reading them takes 70 ms."""
     import httpx
 
-    return httpx.create_ssl_context(trust_env=environment)
+    try:
+        return httpx.create_ssl_context(trust_env=environment)
+    except OSError as error:  # a file that is not there, or holds no certificates
+        raise ConfigurationError(
+            "the certificates to trust cannot be read",
+            why=error.strerror or str(error),
+            fix="check SSL_CERT_FILE and SSL_CERT_DIR",
+        ) from None
 
 
 def _answer(status: int, content: bytes, headers: Mapping[str, str]) -> Answer:

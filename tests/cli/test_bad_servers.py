@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.batch import http as exchange
+from reconciler.errors import ConfigurationError
 from tests.batch.kit import Say, Seen, serving
 from tests.cli.kit import KEYS, Command
 
@@ -80,6 +82,17 @@ def test_a_certificate_nobody_signed(batchctl: Command, tmp_path: Path) -> None:
         done = batchctl("plan")
         server.shutdown()
     assert_refused(batchctl, done.returncode, done.stderr, "the TLS certificate of 127.0.0.1 is not trusted")
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"], ids=["missing", "rubbish"])
+def test_certificates_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
+    file = tmp_path / "certificates.pem"
+    if text:
+        file.write_text(text)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    exchange._trusted.cache_clear()
+    with pytest.raises(ConfigurationError, match="certificates to trust cannot be read"):
+        exchange.Http("https://api.batch.com", headers={}, timeout=1, destination="app")
 
 
 def certificate(folder: Path) -> Path:
