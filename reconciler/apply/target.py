@@ -210,9 +210,9 @@ def _create(work: Work, target: TargetState) -> TargetState:
             raise NotIndexed(f"audience {name} was created but is not shown yet", fix="run batchctl apply again later")
         if found.nb_ids and change.target_key.space is Space.MEP10:
             raise BatchError(
-                f"audience {name} was deleted and created again, and its members came back",
-                why="MEP 1.0 cannot replace them, and Batch shows none of them",
-                fix="give the audience another name, which begins empty",
+                f"audience {name} was created, and {found.nb_ids:,} members of a deleted one of its name are back",
+                why="MEP 1.0 cannot list or replace them, so nothing was sent to it",
+                fix="give the audience another name, which begins empty, and delete this one in Batch",
             )
     elif not _ours(found, target, change):
         raise BatchError(

@@ -151,7 +151,8 @@ def _below(change: Change) -> list[str]:
     if change.refused is not None and change.consent_only:
         below.append(f"{counted(change.consent_rows, 'removal')} for consent go out all the same")
     if _unusual(change):
-        below.append(f"{'full upload' if change.op is Op.FULL else change.op}: {plain(change.reason)}{_rows(change)}")
+        full = "deleted and created again, full upload" if change.recreate else "full upload"
+        below.append(f"{full if change.op is Op.FULL else change.op}: {plain(change.reason)}{_rows(change)}")
     if change.settings and change.kinds:
         below.append(f"in state: {plain('; '.join(change.settings))}")
     return below + _asides(change)

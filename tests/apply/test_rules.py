@@ -191,6 +191,8 @@ def test_mep_1_0_is_recreated_only_when_it_is_allowed(tmp_path: Path) -> None:
         assert "DELETE" not in [one["method"] for one in shop.log()]
         forget_members(shop)
         shop.world.links["l3"] = replace(L["l3"], more=RECREATE)
+        shop.write()
+        assert "deleted and created again, full upload: " in (text := shop.command("plan").out), text
         done = shop.apply()
         assert done.code == 0, done
         assert [one["method"] for one in shop.log() if one["method"] != "GET"][-3:] == ["DELETE", "POST", "PATCH"]
