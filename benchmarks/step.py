@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +17,7 @@ from benchmarks.people import targets_of
 
 
 def main() -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does
     from reconciler.data.engine import Engine
     from reconciler.data.inputs import Inputs
     from reconciler.errors import Location

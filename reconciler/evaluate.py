@@ -31,8 +31,6 @@ from reconciler.state.standing import Standing
 
 _COMPARING, _FLOWING, _A_COLUMN = 480, 160, 20
 """Megabytes of memory to compare with what was told, to write what was never told, and for each attribute written."""
-_MANY, _ROWS_A_MEGABYTE, _MOST = 10_000_000, 100_000, 880
-"""From how many rows told on comparing gets more memory: less is spilled, and 50 million stay below 1.2 GiB."""
 
 
 def evaluate(
@@ -74,10 +72,10 @@ def evaluate(
 def _megabytes(todo: Sequence[Course], standings: Mapping[str, Standing]) -> int:
     """Memory to evaluate with. Rows only flow where nobody was, or may be, told and one condition says who is in."""
     known = [standings[str(course.key)] for course in todo if str(course.key) in standings]
-    told = max((sum(file.rows for file in (*one.layers, *one.unsure)) for one in known), default=0)
+    told = any(file.rows for one in known for file in (*one.layers, *one.unsure))
     targets = [course.target for course in todo if course.target]
     if told or not all(_flows(target) for target in targets):
-        return min(_COMPARING + max(told - _MANY, 0) // _ROWS_A_MEGABYTE, _MOST)
+        return _COMPARING
     return min(_FLOWING + _A_COLUMN * max((len(one.attributes) for one in targets), default=0), _COMPARING)
 
 

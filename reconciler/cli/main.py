@@ -74,6 +74,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Runs a command; the exit code."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them takes time, and they see values
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts threads for algebra that nobody asks for
     try:
         result = cli.main(args=arguments, prog_name="batchctl", standalone_mode=False)
         return int(result) if isinstance(result, int) else 0

@@ -18,6 +18,8 @@ from reconciler.state.state import DataFile
 
 PRESENT = "kind IN ('add', 'put')"
 _CARRIED = ("cased", "k")
+_LARGE = 100_000
+"""Rows from which on a look at a file's footer costs less than it saves."""
 _FEW = 10
 """Delta files below a tenth of the base are few rows: each is looked at exactly rather than the base without them."""
 
@@ -119,6 +121,8 @@ def stacked(
     if len(placed) == 1:
         (one,) = placed
         read = f"read_parquet({lit(files[0])}, file_row_number = true)"
+        if one.file.rows >= _LARGE:
+            listed = ", ".join(_constant(picked, engine.constants(files[0])))
         return f"SELECT {one.target} AS target, {one.layer} AS layer, {listed} FROM {read} WHERE {counted(one.file)}"
     table = ident(engine.table("layers"))
     rows = ", ".join(f"({lit(str(one.path))}, {one.target}, {one.layer})" for one in placed)
@@ -129,6 +133,14 @@ def stacked(
     where = f" WHERE CASE filename {spans} ELSE TRUE END" if spans else ""
     read = f"read_parquet({lit_list(files)}, filename = true, file_row_number = true, union_by_name = {different})"
     return f"SELECT target, layer, {listed} FROM {read} AS f JOIN {table} AS l ON l.file = f.filename{where}"
+
+
+def _constant(picked: Sequence[str], known: Mapping[str, str | None]) -> list[str]:
+    """Columns that need not be read are named by their value: of most bases nearly all are the same for everybody."""
+    types = {"kind": "VARCHAR", "cased": "BOOLEAN", "k": "UUID"}
+    texts = {name: "NULL" if value is None else lit(value) for name, value in known.items() if name in types}
+    out = {name: f"CAST({text} AS {types[name]}) AS {name}" for name, text in texts.items()}
+    return [out.get(one.rpartition(" AS ")[2], one) for one in picked]
 
 
 def counting(layers: Iterable[DataFile]) -> tuple[DataFile, ...]:

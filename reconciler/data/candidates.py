@@ -1,10 +1,10 @@
 """The fast path over everybody: which identifiers may differ from what Batch was told, and proof that no other does.
 
-One full join of 64-bit hashes finds the *candidates*, about as many as changed; they alone are decided exactly, on the
-identifier itself. All other pairs it finds are proven to be one person on both sides: they agree in a second,
-independent hash of identifier and attributes, and there are as many of them as rows of the baseline that are no
-candidates, so that none of those has two members. Where there are not as many, identifiers that repeat become candidates;
-if that does not explain it, everything is compared exactly. Both hashes live inside one run.
+One value per row of either side, made of hashes, is sorted; what does not stand beside its equal is a *candidate*, about
+as many as changed, and they alone are decided exactly, on the identifier itself. That all others are the same people on
+both sides is proven by the sum of a second, independent hash of identifier and attributes: over members and over told it
+must be the same once candidates are taken out, as must be their number. Where it is not, everything is compared exactly.
+No hash outlives the run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.data.engine import Engine
+from reconciler.data.pairs import UNEVEN, Layout, Matcher, Side, summed
 from reconciler.data.sql import disjunction, ident
 
 Digest = Callable[[str], str]
@@ -50,46 +51,89 @@ class Search:
     """Member columns that are NULL when all is well."""
     digest: Digest = digest
 
+    @property
+    def layout(self) -> Layout:
+        """How the values of both sides are made."""
+        return Layout.of(attributes=bool(self.attributes or self.told_attributes))
 
-_DIFFER = "m.h IS NULL OR t.h IS NULL OR m.barred OR m.odd OR m.c <> t.c"
+    def prefix(self, column: str) -> str:
+        """SQL of what identifiers are found by."""
+        return self.layout.prefix(self.digest(column))
 
 
-def find(engine: Engine, search: Search, barred: str | None) -> tuple[str, int]:
-    """A table of one column ``h``, the hashes of every identifier that has to be looked at exactly, and the number of
-    equal pairs found. `barred` is a table of hashes."""
-    table, pairs = ident(engine.table("candidates")), ident(engine.table("pairs"))
-    members = _side(search, search.members, search.attributes, member=True)
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Rows, and what the independent hashes of all of them add up to, modulo 2^64."""
+
+    rows: int = 0
+    hashes: int = 0
+
+    def __add__(self, other: Sum) -> Sum:
+        return Sum(self.rows + other.rows, (self.hashes + other.hashes) % (1 << 64))
+
+    def __sub__(self, other: Sum) -> Sum:
+        return Sum(self.rows - other.rows, (self.hashes - other.hashes) % (1 << 64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What may differ, and the sums of both sides that prove that nothing else does."""
+
+    table: str
+    """Prefixes ``h`` of the identifiers that have to be looked at exactly."""
+    members: Sum
+    """Of members that nothing is odd about."""
+    told: Sum
+
+
+def find(engine: Engine, search: Search, barred: str | None) -> Found:
+    """Every identifier that has to be looked at exactly. `barred` is a table of hashes ``h`` of identifiers."""
+    layout = search.layout
+    matcher = Matcher(lambda: engine.path("values", ""))
+    told = _taken(engine, _valued(search, search.told, search.told_attributes), matcher)
+    members = _taken(engine, _valued(search, search.members, search.attributes, member=True), matcher)
     if barred is not None:
-        members += f" UNION ALL SELECT h, 0::UBIGINT, FALSE, TRUE FROM {barred}"
-    told = _side(search, search.told, search.told_attributes)
-    engine.run(
-        f"CREATE TEMP TABLE {pairs} AS SELECT CASE WHEN {_DIFFER} THEN coalesce(m.h, t.h) END AS h, count(*) AS n "
-        f"FROM ({members}) AS m FULL JOIN ({told}) AS t ON m.h = t.h WHERE NOT (t.h IS NULL AND m.barred) GROUP BY 1"
-    )
-    engine.run(f"CREATE TEMP TABLE {table} AS SELECT h FROM {pairs} WHERE h IS NOT NULL")
+        _taken(engine, f"SELECT {layout.value('h', '0', str(int(Side.OUTSIDE)))} AS v, h AS c FROM {barred}", matcher)
+    table = ident(engine.table("candidates"))
+    engine.run(f"CREATE TEMP TABLE {table} (h UBIGINT)")
+    for alone in matcher.unpaired(layout):
+        engine.insert(table, alone)
     nobody = "(SELECT CAST(NULL AS VARCHAR) AS id)"  # rows without identifier are looked at: their hash is one too
     for exact in (search.uncertain, search.later, nobody):
         if exact is not None:
-            engine.run(f"INSERT INTO {table} SELECT {search.digest('id')} FROM {exact}")
-    return table, engine.count(f"SELECT coalesce(sum(n), 0)::BIGINT FROM {pairs} WHERE h IS NULL")
+            engine.run(f"INSERT INTO {table} SELECT {search.prefix('id')} FROM {exact}")
+    return Found(table=table, members=members, told=told)
 
 
-def equal_pairs(engine: Engine, search: Search, members: str, told: str) -> int:
-    """How many of the equal pairs that `find` counted are among these rows of both sides."""
-    ours, theirs = _side(search, members, search.attributes, member=True), _side(search, told, search.told_attributes)
-    return engine.count(f"SELECT count(*) FROM ({ours}) AS m JOIN ({theirs}) AS t ON m.h = t.h WHERE NOT ({_DIFFER})")
+def _taken(engine: Engine, sql: str, matcher: Matcher) -> Sum:
+    """Gives the values of a query to the matcher; the sum over rows that nothing is odd about."""
+    total = Sum()
+    for values, checks in engine.arrays(sql):
+        matcher.add(values)
+        total += Sum(*summed(values, checks))
+    return total
 
 
-def _side(search: Search, relation: str, attributes: Mapping[str, str], *, member: bool = False) -> str:
-    """SQL of ``h``, by which both sides are joined, and ``c``, the independent hash; of members also whether they are
-    ``odd``, so that they always have to be looked at, and whether ``barred``, so that whoever has the identifier has."""
+def total(engine: Engine, search: Search, rows: str, *, member: bool) -> Sum:
+    """The same sum over few rows of one side."""
+    attributes = search.attributes if member else search.told_attributes
+    plain = f"FROM ({_valued(search, rows, attributes, member=member)}) WHERE v & {UNEVEN} = 0"
+    rows_found, hashes = engine.row(f"SELECT count(*), coalesce(sum(c), 0) {plain}")
+    return Sum(int(str(rows_found)), int(str(hashes)) % (1 << 64))
+
+
+def _valued(search: Search, relation: str, attributes: Mapping[str, str], *, member: bool = False) -> str:
+    """SQL of the value ``v`` of every row by which both sides are matched, and of its independent hash ``c``."""
     kinds = {**search.told_attributes, **search.attributes}
-    check = contents([(name, kinds[name]) for name in sorted(kinds)], attributes)[0]
-    picked = f"{search.digest('id')} AS h, {check} AS c"
+    sorted_kinds = [(name, kinds[name]) for name in sorted(kinds)]
+    side = str(int(Side.TOLD))
     if member:
-        odd = disjunction(f"{ident(name)} IS NOT NULL" for name in ("fault", *search.reasons))
-        picked += f", {odd} AS odd, {search.outside} AS barred"
-    return f"SELECT {picked} FROM {relation} WHERE id IS NOT NULL"
+        odd = disjunction(["faulty", *(f"{ident(name)} IS NOT NULL" for name in search.reasons)])
+        whens = f"WHEN {search.outside} THEN {int(Side.OUTSIDE)} WHEN {odd} THEN {int(Side.ODD)}"
+        side = f"CASE {whens} ELSE {int(Side.MEMBER)} END"
+    carried = f"hash({', '.join(_plain(sorted_kinds, attributes))})" if kinds else "0"
+    value = search.layout.value(search.digest("id"), carried, side)
+    return f"SELECT {value} AS v, {contents(sorted_kinds, attributes)[0]} AS c FROM {relation} WHERE id IS NOT NULL"
 
 
 def hashes(engine: Engine, relation: str, digest: Digest) -> str:
@@ -99,19 +143,10 @@ def hashes(engine: Engine, relation: str, digest: Digest) -> str:
     return table
 
 
-def met(engine: Engine, hashed: str | None, found: str) -> bool:
+def met(engine: Engine, search: Search, hashed: str | None, found: str) -> bool:
     """Whether a table of hashes has one of those found."""
     return hashed is not None and bool(
-        engine.count(f"SELECT count(*) FROM {hashed} WHERE h IN (SELECT h FROM {found})")
-    )
-
-
-def find_repeats(engine: Engine, search: Search, table: str) -> None:
-    """Adds the identifiers that more than one member row has: the join cannot tell them from single ones."""
-    h = search.digest("id")
-    engine.run(
-        f"INSERT INTO {table} SELECT {h} FROM {search.members} WHERE id IS NOT NULL AND NOT {search.outside} "
-        "GROUP BY 1 HAVING count(*) > 1"
+        engine.count(f"SELECT count(*) FROM {hashed} WHERE {search.layout.prefix('h')} IN (SELECT h FROM {found})")
     )
 
 
@@ -129,14 +164,21 @@ def pick(engine: Engine, stem: str, relation: str, *, looked: str, near: str | N
 def contents(kinds: Sequence[tuple[str, str]], present: Collection[str]) -> tuple[str, str]:
     """Two independent hashes of a row, identifier and attributes of these types; what is not `present` is no value."""
     shifted = [_shifted(f"a:{name}", kind) if name in present else "NULL" for name, kind in kinds]
-    plain = [ident(f"a:{name}") if name in present else "NULL" for name, _ in kinds]
-    return f"hash({', '.join([_text('id'), *shifted])})", f"hash({', '.join(['id', *plain, '1'])})"
+    plain = _plain(kinds, present)
+    return f"hash({', '.join([_SHIFTED_ID, *shifted])})", f"hash({', '.join(['id', *plain, '1'])})"
+
+
+def _plain(kinds: Sequence[tuple[str, str]], present: Collection[str]) -> list[str]:
+    return [ident(f"a:{name}") if name in present else "NULL" for name, _ in kinds]
 
 
 def _shifted(name: str, kind: str) -> str:
     if kind in ("string", "url"):
         return _text(ident(name))
     return _text(f"CAST({ident(name)} AS VARCHAR)") if kind == "list<string>" else ident(name)
+
+
+_SHIFTED_ID = "concat(' ', id)"  # of what is never missing; faster than ||, which is NULL for NULL
 
 
 def _text(column: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from reconciler.data.declared import GRAPH, ROWS, SUPPRESSED, lacking, sources_of
 from reconciler.data.engine import Engine
 from reconciler.data.source import Relation, SourceMissing, finish_query, open_source
-from reconciler.data.sql import ident, key_hash, lit
+from reconciler.data.sql import Person, ident, lit
 from reconciler.data.stamp import Stamps
 from reconciler.data.values import typed
 from reconciler.errors import SourceError
@@ -66,6 +66,7 @@ class Opened:
     read_later: Stamps = field(default_factory=dict)
     """Of `stamps`, files that are read again and again, and have to stay what they were."""
     newest: float | None = None
+    _made: dict[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -132,28 +133,25 @@ class Opened:
         wrong = f"SELECT count(*) FROM {self.graph.view} WHERE {ident(f'!{key}')}"
         return self.graph.broken(self.engine) + (self.engine.count(wrong) if key in self.graph.flags else 0)
 
-    @cached_property
-    def withheld_keys(self) -> str | None:
-        """SQL of the key hashes of withheld people, those on the suppression list included; read once."""
+    def withheld_keys(self, person: Person) -> str | None:
+        """SQL of the withheld people, those on the suppression list included; read once."""
         if not self.withholds:
             return None
-        parts = [f"SELECT {key_hash(f'c.{self.key}')} AS k FROM {self.rows.view} AS c WHERE NOT ({self.eligible('c')})"]
+        parts = [f"SELECT {person(f'c.{self.key}')} AS k FROM {self.rows.view} AS c WHERE NOT ({self.eligible('c')})"]
         if self.suppressed and self.spec.suppress:
             listed = ident(self.spec.suppress.key)
-            parts.append(f"SELECT {key_hash(listed)} AS k FROM {self.suppressed.view} WHERE {listed} IS NOT NULL")
+            parts.append(f"SELECT {person(listed)} AS k FROM {self.suppressed.view} WHERE {listed} IS NOT NULL")
         return self._once("withheld", " UNION ALL ".join(parts))
 
-    @cached_property
-    def key_hashes(self) -> str:
-        """SQL of the hashes of all keys that can be read; read once."""
-        return self._once(
-            "keys", f"SELECT {key_hash(self.key)} AS k FROM {self.rows.view} WHERE {self.key} IS NOT NULL"
-        )
+    def keys(self, person: Person) -> str:
+        """SQL of all people whose key can be read; read once."""
+        return self._once("keys", f"SELECT {person(self.key)} AS k FROM {self.rows.view} WHERE {self.key} IS NOT NULL")
 
     def _once(self, stem: str, query: str) -> str:
-        name = ident(self.engine.table(stem, lasting=True))
-        self.engine.run(f"CREATE TEMP TABLE {name} AS {query}")
-        return f"SELECT k FROM {name}"
+        if query not in self._made:
+            self._made[query] = ident(self.engine.table(stem, lasting=True))
+            self.engine.run(f"CREATE TEMP TABLE {self._made[query]} AS {query}")
+        return f"SELECT k FROM {self._made[query]}"
 
     @property
     def withholds(self) -> bool:

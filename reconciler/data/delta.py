@@ -18,7 +18,7 @@ from reconciler.data.engine import Engine
 from reconciler.data.gather import Gathered, everybody, narrowed, newcomers
 from reconciler.data.membership import Members
 from reconciler.data.rejects import collect
-from reconciler.data.sql import CASED, ident, key_hash, lit, stored_hash
+from reconciler.data.sql import CASED, Person, ident, key_hash, key_text, lit
 from reconciler.data.staged import Counts, Staged
 from reconciler.data.verdict import Inputs, Rules
 
@@ -46,14 +46,17 @@ def diff(engine: Engine, request: Request, *, digest: Digest = candidates.digest
     wanted = _desired(engine, request, gathered)
     if request.rules.void and not engine.count(f"SELECT count(*) FROM {wanted.table}"):
         request = replace(request, rules=replace(request.rules, void=False))  # nobody can be sent by a replace
+    decided_of = gathered.told if gathered else told.told
+    person = _person(engine, decided_of, told.asserted)
     inputs = Inputs(
         desired=wanted,
-        told=gathered.told if gathered else told.told,
+        told=decided_of,
         uncertain=told.uncertain,
         asserted=told.asserted,
-        held_keys=_held_keys(request, gathered, wanted),
-        hold_missing=_hold_missing(request),
-        withheld_keys=_union(m.opened.withheld_keys for m in request.links),
+        person=person,
+        held_keys=_held_keys(request, gathered, wanted, person),
+        hold_missing=_hold_missing(request, person),
+        withheld_keys=_union(m.opened.withheld_keys(person) for m in request.links),
         refusals=f"read_parquet({lit(str(request.refusals))})" if request.refusals else None,
     )
     decided = verdict.decide(engine, inputs, request.rules)
@@ -96,7 +99,7 @@ def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | No
     members = request.links[0]
     types = {a.name: a.type for a in members.link.attributes}
     search = Search(
-        members=members.everyone if members.keyed else members.rows,
+        members=members.compared(),
         outside="outside" if members.keyed else "FALSE",
         told=told.base or told.told,
         later=told.later,
@@ -123,35 +126,40 @@ def _union(parts: Iterable[str | None]) -> str | None:
     return " UNION ALL ".join(found) or None
 
 
-def _held_keys(request: Request, gathered: Gathered | None, wanted: people.Desired) -> str | None:
+def _person(engine: Engine, *told: str | None) -> Person:
+    """By what people of these rows are compared: to hash is by far dearer than to compare text."""
+    some = [f"(SELECT count(*) FROM {rows} WHERE k IS NOT NULL)" for rows in told if rows]
+    return key_hash if some and engine.count(f"SELECT {' + '.join(some)}") else key_text
+
+
+def _held_keys(request: Request, gathered: Gathered | None, wanted: people.Desired, person: Person) -> str | None:
     if gathered is None:
         return None
-    faulty = [f"SELECT {key_hash('key')} FROM {wanted.checked} WHERE reason IS NOT NULL AND key IS NOT NULL"]
+    faulty = [f"SELECT {person('key')} FROM {wanted.checked} WHERE reason IS NOT NULL AND key IS NOT NULL"]
     if wanted.clash:
-        faulty.append(f"SELECT {key_hash('key')} FROM {wanted.checked} WHERE id IN (SELECT id FROM {wanted.clash})")
+        faulty.append(f"SELECT {person('key')} FROM {wanted.checked} WHERE id IN (SELECT id FROM {wanted.clash})")
     opened = {id(m.opened): m.opened for m in request.links}.values()
     doubled = [gathered.doubled] if gathered.doubled else [one.doubled for one in opened if one.doubles]
-    faulty += [f"SELECT {key_hash('key')} FROM {table}" for table in doubled]
-    faulty += [keys for m in request.links if (keys := m.extended_keys)]
+    faulty += [f"SELECT {person('key')} FROM {table}" for table in doubled]
+    faulty += [keys for m in request.links if (keys := m.extended_keys(person))]
     return " UNION ALL ".join(faulty)
 
 
-def _hold_missing(request: Request) -> str | None:
+def _hold_missing(request: Request, person: Person) -> str | None:
     """Rows without a readable key may belong to anybody who seems to be missing: those people are held."""
     opened = {id(m.opened): m.opened for m in request.links}.values()
     if not any(o.unreadable for o in opened):
         return None
-    return " UNION ALL ".join(one.key_hashes for one in opened)
+    return " UNION ALL ".join(one.keys(person) for one in opened)
 
 
 def _write(engine: Engine, decided: str, request: Request, gathered: Gathered | None) -> Staged:
     names = [f"a:{name}" for name in sorted(request.rules.attributes)]
-    stored = f"{stored_hash('k')} AS k"
     unsure = ["is_u AS unsure"] if request.told.uncertain else []
-    columns = ", ".join(["id", CASED, "kind", stored, "held", *unsure, *map(ident, names)])
+    columns = ", ".join(["id", CASED, "kind", "k", "held", *unsure, *map(ident, names)])
     sent = f"SELECT {columns} FROM {decided} WHERE kind IS NOT NULL AND NOT refused"
     empty = [f"NULL AS {ident(name)}" for name in names]
-    nulls = ", ".join(["id", CASED, "'reset' AS kind", stored, "held", *unsure, *empty])
+    nulls = ", ".join(["id", CASED, "'reset' AS kind", "k", "held", *unsure, *empty])
     if not request.rules.profiles:
         resets = f"SELECT {nulls} FROM {decided} WHERE kind = 'put' AND NOT refused"
         sent = f"{sent} UNION ALL {resets}"

@@ -6,21 +6,23 @@ DuckDB is imported and opened by the first query: a run that recognises every li
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
+    from nanoarrow._array import CArrayView
+    from numpy.typing import NDArray
 
+from reconciler.data.explain import UNREADABLE, explained, named
 from reconciler.data.sql import ident, lit, lit_list
-from reconciler.errors import BatchctlError, SourceError
+from reconciler.errors import SourceError
 from reconciler.scratch import Scratch
 
 _CLOCK = {
@@ -33,10 +35,20 @@ _WRITTEN = "PARQUET_VERSION v2, ROW_GROUP_SIZE 61440, COMPRESSION zstd, COMPRESS
 """Lengths and numbers as differences, a third less to encode; small groups, of which a slice of rows reads one or two."""
 
 
-class SqlInvalid(SourceError):
-    """SQL that does not compile: an unknown column, a wrong type, a function that does not exist; at which word."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """Texts of consecutive rows in one buffer, without an object for each."""
 
-    word = ""
+    bounds: memoryview
+    """Where each begins, and where the last one ends."""
+    content: memoryview
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def joined(self, start: int, stop: int) -> memoryview:
+        """Rows [start, stop) one behind the other, UTF-8."""
+        return self.content[self.bounds[start] : self.bounds[stop]]
 
 
 class Engine:
@@ -57,6 +69,7 @@ class Engine:
         self._serial = 0
         self._columns: dict[str, frozenset[str]] = {}
         self._passing: list[str] = []
+        self._stream: Generator[list[CArrayView]] | None = None
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -95,6 +108,7 @@ class Engine:
 
     def close(self) -> None:
         """Closes the connection and removes the private folder."""
+        self._drop_stream()
         if self._opened is not None:
             self._opened.close()
         self._scratch.remove()
@@ -112,25 +126,77 @@ class Engine:
 
     def run(self, sql: str) -> None:
         """Executes one statement for its effect."""
+        self._drop_stream()
         with self._explaining():
             self.connection.execute(sql)
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """All rows of a small result."""
+        self._drop_stream()
         with self._explaining():
             return self.connection.execute(sql).fetchall()
 
     def row(self, sql: str) -> tuple[object, ...]:
         """The only row of a result."""
-        with self._explaining():
-            found = self.connection.execute(sql).fetchone()
-        if found is None:
-            raise AssertionError("a query that always has a row had none")
-        return tuple(found)
+        (found,) = self.rows(sql)  # a result that is not read to its end would block `arrays`
+        return found
 
     def count(self, sql: str) -> int:
         """A single whole number."""
         return int(str(self.row(sql)[0] or 0))
+
+    def arrays(self, sql: str) -> Iterator[tuple[memoryview, ...]]:
+        """Streams the columns of a query, all of them UBIGINT and never NULL, in pieces of some ten thousand rows.
+
+        The next query ends the stream.
+        """
+        for views in self._streamed(sql):
+            yield tuple(memoryview(view.buffer(1))[view.offset : view.offset + view.length] for view in views)
+
+    def texts(self, sql: str) -> Iterator[Texts]:
+        """Streams the only column of a query, VARCHAR and never NULL, likewise."""
+        for (view,) in self._streamed(sql):
+            bounds = memoryview(view.buffer(1))[view.offset : view.offset + view.length + 1]
+            yield Texts(bounds=bounds, content=memoryview(view.buffer(2)))
+
+    def _streamed(self, sql: str) -> Iterator[list[CArrayView]]:
+        self._drop_stream()
+        self._stream = self._pieces(sql)
+        return self._stream
+
+    def _drop_stream(self) -> None:
+        """A connection has one open result."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _pieces(self, sql: str) -> Generator[list[CArrayView]]:
+        import nanoarrow
+
+        with self._explaining():
+            stream = nanoarrow.c_array_stream(self.connection.sql(sql))
+            while True:
+                try:
+                    piece = stream.get_next()
+                except StopIteration:
+                    return
+                except RuntimeError as error:
+                    raise named(str(error)) from None
+                yield [piece.child(n).view() for n in range(piece.n_children)]
+
+    def insert(self, table: str, values: NDArray[np.uint64] | list[int]) -> None:
+        """Adds rows to a table of one column, UBIGINT."""
+        self._drop_stream()
+        with self._explaining():
+            if isinstance(values, list):
+                self.connection.execute(f"INSERT INTO {table} SELECT unnest(?::UBIGINT[])", [values])
+                return
+            name = self.table("values")
+            self.connection.register(name, values)
+            try:
+                self.connection.execute(f"INSERT INTO {table} SELECT * FROM {ident(name)}")
+            finally:
+                self.connection.unregister(name)
 
     def columns(self, sql: str) -> list[tuple[str, str]]:
         """Name and DuckDB type of every column of a query, without running it."""
@@ -145,6 +211,16 @@ class Engine:
                 found[str(file)].add(str(name))
             self._columns.update((file, frozenset(names)) for file, names in found.items())
         return self._columns
+
+    def constants(self, file: str) -> dict[str, str | None]:
+        """Columns of a Parquet file whose footer says that all rows have one value → that value as text, or NULL."""
+        known = "stats_min_value IS NOT NULL AND stats_max_value IS NOT NULL AND coalesce(stats_null_count = 0, FALSE)"
+        single = f"coalesce(bool_and({known}) AND min(stats_min_value) = max(stats_max_value), FALSE)"
+        nulls = "bool_and(coalesce(stats_null_count = num_values, FALSE))"
+        picked = f"path_in_schema AS name, {single} AS one, {nulls} AS nothing, min(stats_min_value) AS value"
+        footer = f"SELECT {picked} FROM parquet_metadata({lit(file)}) GROUP BY 1"
+        found = self.rows(f"SELECT name, CASE WHEN one THEN value END FROM ({footer}) WHERE one OR nothing")
+        return {str(name): None if value is None else str(value) for name, value in found}
 
     def table(self, stem: str, *, lasting: bool = False) -> str:
         """A name nothing else has in this run; a `lasting` table outlives the `passing` block it is made in."""
@@ -184,7 +260,7 @@ class Engine:
             yield
         except duckdb.Error as error:
             told = explained(error)
-            raise (self._damaged() if told.what == _UNREADABLE else None) or told from None
+            raise (self._damaged() if told.what == UNREADABLE else None) or told from None
 
     def _damaged(self) -> SourceError | None:
         """The first Parquet file of a source that cannot be read to its end; None when none is to blame."""
@@ -200,74 +276,3 @@ class Engine:
                     f"{path} is damaged: a part of it cannot be read", fix="write it again; nothing was sent"
                 )
         return None
-
-
-_UNREADABLE = "the data could not be read"
-_NO_PARQUET = re.compile(r"(?:No magic bytes|Footer length error|^.*Error: File) .*?'([^'\n]+)'.*")
-"""A source that is cut off, empty or something else; DuckDB names the file."""
-
-
-_INNER = re.compile(r'"exception_message":"((?:[^"\\]|\\.)*)"')
-"""What a background thread of DuckDB says, in the JSON it wraps it in."""
-
-
-def no_space(why: str) -> SourceError:
-    """A full disk under what is computed on the way."""
-    return SourceError(
-        "no space left on the disk for intermediate results",
-        why=why,
-        fix="free disk space in the temporary folder (TMPDIR); nothing was sent",
-    )
-
-
-def explained(error: duckdb.Error) -> BatchctlError:
-    """A DuckDB error as one clear message; cell values that DuckDB quotes are left out."""
-    import duckdb
-
-    text = str(error).strip()
-    first = text.splitlines()[0][:300] if text else type(error).__name__
-    if "No space left" in text or "could not write" in text.lower():
-        inner = _INNER.search(text)
-        return no_space(inner[1].replace('\\"', '"') if inner else first)
-    damaged = _NO_PARQUET.search(first)
-    if damaged is not None:
-        return SourceError(
-            f"{damaged[1]} is no Parquet file, or a part of it is missing", fix="write it again; nothing was sent"
-        )
-    if isinstance(
-        error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.PermissionException)
-    ):
-        word = _pointed_at(text)
-        invalid = SqlInvalid("SQL that does not compile", why=first, fix=_meant(text, word))
-        invalid.word = word
-        return invalid
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return SourceError(
-            "not enough memory or temporary disk space to evaluate the segments",
-            why=first,
-            fix="free disk space in the temporary folder (TMPDIR)",
-        )
-    if isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException)):
-        first = first.split(":")[0]
-    return SourceError(_UNREADABLE, why=first, fix="check the source files; nothing was sent")
-
-
-def _pointed_at(text: str) -> str:
-    """The word above the caret of DuckDB's ``LINE 2: …``, or the one before an operator there."""
-    for line, caret in pairwise(text.splitlines()):
-        if line.startswith("LINE ") and set(caret.strip()) == {"^"}:
-            at = caret.index("^")
-            words = re.findall(r"\w+", line[line.index(":") : at])
-            found = re.match(r'"?(\w+)', line[at:])
-            return found[1] if found else (words[-1] if words else "")
-    return ""
-
-
-def _meant(text: str, word: str) -> str:
-    """DuckDB's own suggestion, when it is about something a segment can use."""
-    suggested = re.search(r'Did you mean "([^"]+)"', text)
-    candidates = re.search(r"Candidate bindings: (.*)", text)
-    names = re.findall(r'"([^"]+)"', candidates[1]) if candidates else []
-    close = [suggested[1]] if suggested else get_close_matches(word, names, n=1)
-    usable = [name for name in close if not name.startswith(("pg_", "duckdb_", "#"))]
-    return f"did you mean {usable[0]}?" if usable else "correct the SQL (DuckDB's dialect)"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.data import candidates
 from reconciler.data.baseline import PRESENT
-from reconciler.data.candidates import Search, fold
+from reconciler.data.candidates import Found, Search, fold
 from reconciler.data.candidates import digest as plain
 from reconciler.data.engine import Engine
 from reconciler.data.membership import DOUBLED, Members
@@ -54,16 +54,13 @@ def everybody(engine: Engine, links: Sequence[Members], told: str | None) -> Gat
 def narrowed(engine: Engine, members: Members, search: Search, told: str) -> Gathered:
     """The rows of one link that may differ from what was told, or everybody when it cannot be proven that no other does."""
     barred = candidates.hashes(engine, search.barred, search.digest) if search.barred else None
-    found, pairs = candidates.find(engine, search, barred)
-    for repeats in (False, True):
-        if repeats:
-            candidates.find_repeats(engine, search, found)
-        gathered, looked = _gathered(engine, members, search, found)
-        if pairs - looked == gathered.unchanged:
-            barred_too = candidates.met(engine, barred, found)
-            gathered = replace(gathered, barred=barred_too or gathered.others is not None)
-            return _paired(engine, members, gathered) if members.keyed else gathered
-    return everybody(engine, [members], told)
+    found = candidates.find(engine, search, barred)
+    gathered = _gathered(engine, members, search, found)
+    if gathered is None:
+        return everybody(engine, [members], told)
+    barred_too = candidates.met(engine, search, barred, found.table)
+    gathered = replace(gathered, barred=barred_too or gathered.others is not None)
+    return _paired(engine, members, gathered) if members.keyed else gathered
 
 
 def newcomers(
@@ -78,8 +75,8 @@ def newcomers(
     rows, barred = members.unpaired if members.keyed else members.rows, members.barred
     everyone, outside = (members.everyone, "outside") if members.keyed else (rows, "FALSE")
     odd = ident(engine.table("odd"))
-    wrong = ["fault", f"({refused})", *(ident(f"r:{one.name}") for one in members.link.attributes)]
-    faulty = disjunction(f"{reason} IS NOT NULL" for reason in wrong)
+    reasons = [f"({refused})", *(ident(f"r:{one.name}") for one in members.link.attributes)]
+    faulty = disjunction(["faulty", *(f"{reason} IS NOT NULL" for reason in reasons)])
     odds = f"CASE WHEN NOT {outside} THEN {faulty} END"
     looked = f"SELECT {fold()} AS h, {odds} AS odd, NOT {outside} AS ours FROM {everyone} WHERE id IS NOT NULL"
     if barred:
@@ -129,32 +126,33 @@ def _paired(engine: Engine, members: Members, gathered: Gathered) -> Gathered:
     return replace(gathered, doubled=doubled)
 
 
-def _gathered(engine: Engine, members: Members, search: Search, found: str) -> tuple[Gathered, int]:
-    """The rows whose identifiers were found, and how many equal pairs they have among them."""
+def _gathered(engine: Engine, members: Members, search: Search, found: Found) -> Gathered | None:
+    """The rows whose identifiers were found; None when the others are not proven to be the same on both sides."""
 
     def among(column: str) -> str:
-        return f"{search.digest(column)} IN (SELECT h FROM {found})"
+        return f"{search.prefix(column)} IN (SELECT h FROM {found.table})"
 
-    everyone = candidates.pick(engine, "everyone", search.members, looked=among("id"))
+    everyone = ident(engine.table("everyone"))
+    engine.run(f"CREATE TEMP TABLE {everyone} AS SELECT * FROM {members.compared(among)}")
     rows, others = ident(engine.table("rows")), None
     if members.keyed and engine.count(f"SELECT count(*) FROM {everyone} WHERE outside"):
         others = f"SELECT key FROM {everyone} WHERE outside"
     engine.run(
         f"CREATE TEMP TABLE {rows} AS SELECT {_picked(members, 0, 0)} FROM {everyone} WHERE NOT {search.outside}"
     )
-    number, cased = engine.row(f"SELECT count(*), coalesce(bool_or(cased), FALSE) FROM {search.told}")
+    (cased,) = engine.row(f"SELECT coalesce(bool_or(cased), FALSE) FROM {search.told}")
     near = _near(engine, rows, cased=bool(cased))
     both = candidates.pick(engine, "told", search.told, looked=among("id"), near=near)
     told, near = (f"(SELECT * EXCLUDE (near) FROM {both} WHERE {test})" for test in ("NOT near", "near"))
-    unchanged = int(str(number)) - engine.count(f"SELECT count(*) FROM {told}")
-    looked = candidates.equal_pairs(engine, search, everyone, told)
+    others_told = found.told - candidates.total(engine, search, told, member=False)
+    if found.members - candidates.total(engine, search, everyone, member=True) != others_told:
+        return None
     if search.later is not None:
         told = (
             f"(SELECT * FROM {told} AS base ANTI JOIN {search.later} AS later ON later.id = base.id UNION ALL BY NAME "
         )
         told += f"SELECT * EXCLUDE (target, layer, kind, file_row_number) FROM {search.later} WHERE {PRESENT})"
-    gathered = Gathered(rows=rows, told=told, near=near, among=among, others=others, unchanged=unchanged)
-    return gathered, looked
+    return Gathered(rows=rows, told=told, near=near, among=among, others=others, unchanged=others_told.rows)
 
 
 def _near(engine: Engine, rows: str, *, cased: bool) -> str | None:

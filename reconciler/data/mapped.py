@@ -8,7 +8,7 @@ not suppressed. Relation *withheld* has ``key`` and ``id`` of all others. Links 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,12 +82,29 @@ class Mapped:
         rows = f"{self.opened.rows.view} AS {alias} WHERE {alias}.{key} IS NOT NULL AND {condition}"
         return f"(SELECT {alias}.{key} AS key, {ids} AS id FROM {rows})"
 
-    def people(self, fields: Collection[str], condition: str, *, doubled: bool, everyone: bool = False) -> str:
+    @property
+    def plain(self) -> bool:
+        """Whether everybody has one identifier, on their own row."""
+        return len(self.own_fields) == 1 and not self.graph_fields
+
+    def people(
+        self,
+        fields: Collection[str],
+        condition: str,
+        *,
+        doubled: bool,
+        everyone: bool = False,
+        test: Callable[[str], str] | None = None,
+    ) -> str:
         """The *people* relation of the rows that meet a condition over the catalogue's table; `doubled`: with ``#doubled``.
 
-        `everyone`: all other rows too, without attributes; ``#outside`` tells them.
+        `everyone`: all other rows too, without attributes; ``#outside`` tells them. `test`: only those whose identifier
+        passes it, where links are `plain`; nothing is computed of the others.
         """
         base, names = self._base(fields, condition, doubled=doubled, everyone=everyone)
+        if test is not None:
+            ids = _ids([f"{self.engine_table}.{ident(self.own_fields[0])}"], self.link.id_type)
+            base += f" {'WHERE' if everyone else 'AND'} {test(ids)}"
         carried = ", ".join(f"base.{name}" for name in names)
         ids = _ids([f'base."#i{n}"' for n in range(len(self.own_fields))], self.link.id_type)
         parts = [f'SELECT {carried}, CAST(NULL AS VARCHAR) AS "#wrong", {ids} AS "#id" FROM base']

@@ -1,12 +1,12 @@
 """Target → relations of who belongs to it, and whose row cannot be trusted. SQL text only.
 
 Relation *rows* of one link has the columns ``key``, ``id`` (as compared and sent), ``fault`` (why the row cannot be
-trusted, NULL when it can), ``row``, and per attribute ``a:<name>`` and ``r:<name>`` as in `mapped`.
+trusted, NULL when it can), ``faulty`` (whether it has one), ``row``, and per attribute ``a:<name>`` and ``r:<name>`` as in `mapped`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,13 +14,15 @@ from reconciler.address import IdType
 from reconciler.data.catalogue import Opened
 from reconciler.data.mapped import Mapped
 from reconciler.data.plainsql import plain_fields, plain_query
-from reconciler.data.sql import disjunction, ident, key_hash, lit
+from reconciler.data.sql import Person, disjunction, ident, lit
 from reconciler.data.sqlguard import Checked, Rejected, check_expression, check_select
 from reconciler.data.values import typed
 from reconciler.errors import SourceError
 from reconciler.link import Link
 
 DOUBLED = "key on more than one row"
+Test = Callable[[str], str]
+"""SQL of an identifier → SQL that is true for those wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,18 +132,26 @@ class Members:
         """Relation (key, id): whoever has one of these identifiers has to be looked at exactly, besides those `outside`."""
         return self.withheld if not self.keyed or self.mapped.spelled else None
 
-    def _rows(self, *, doubled: bool, everyone: bool = False) -> str:
+    def compared(self, test: Test | None = None) -> str:
+        """What is compared with what was told: *everyone* where links are `keyed`, else *rows*; only those whose
+        identifier passes the `test`."""
+        return self._rows(doubled=not self.keyed and self.opened.doubles > 0, everyone=self.keyed, test=test)
+
+    def _rows(self, *, doubled: bool, everyone: bool = False, test: Test | None = None) -> str:
         mapped, chosen = self.mapped, self.chosen
         source = mapped.shared if mapped.fields is not None else ""
-        source = source or mapped.people(self.deciding, chosen, doubled=doubled, everyone=everyone)
+        early = test if not source and mapped.plain else None
+        source = source or mapped.people(self.deciding, chosen, doubled=doubled, everyone=everyone, test=early)
         values = "".join(f", {ident(f'{mark}:{a.name}')}" for a in self.link.attributes for mark in "ar")
         where = f" WHERE {chosen}" if mapped.fields is not None else ""
-        fault = self.fault(doubled=doubled)
+        fault, faulty = self.fault(doubled=doubled), self._faulty(doubled=doubled)
         if everyone:
             fault, values = f'CASE WHEN NOT "#outside" THEN {fault} END', f'{values}, "#outside" AS outside'
-        picked = f'{self.opened.key} AS key, {fault} AS fault, "#row" AS "row", "#id" AS id{values}'
-        found = f"SELECT {picked} FROM {source} AS {self.engine_table}{where}"
-        return f"(SELECT * FROM ({found}) WHERE id IS NOT NULL OR fault IS NOT NULL)"
+            faulty = f'NOT "#outside" AND {faulty}'
+        named = f'{self.opened.key} AS key, {fault} AS fault, {faulty} AS faulty, "#row" AS "row", "#id" AS id{values}'
+        found = f"SELECT {named} FROM {source} AS {self.engine_table}{where}"
+        late = f" AND {test('id')}" if test and not early else ""
+        return f"(SELECT * FROM ({found}) WHERE (id IS NOT NULL OR faulty){late})"
 
     @cached_property
     def _flagged(self) -> list[str]:
@@ -149,14 +159,22 @@ class Members:
 
     def fault(self, *, doubled: bool) -> str:
         """SQL over *people*: why the row cannot be trusted."""
+        whens = " ".join(f"WHEN {test} THEN {lit(why)}" for test, why in self._faults(doubled=doubled))
+        return f'CASE {whens} ELSE {self.engine_table}."#wrong" END'
+
+    def _faulty(self, *, doubled: bool) -> str:
+        """SQL over *people*: whether there is a fault; it is asked of everybody, and text is costly."""
+        tests = [test for test, _ in self._faults(doubled=doubled)]
+        return f"""coalesce({disjunction([*tests, f'{self.engine_table}."#wrong" IS NOT NULL'])}, FALSE)"""
+
+    def _faults(self, *, doubled: bool) -> list[tuple[str, str]]:
         alias = self.engine_table
         kinds = self.opened.spec.fields
         faults = [(f"{alias}.{ident(f'!{n}')}", f"{n}: not a value of type {kinds[n]}") for n in self._flagged]
         faults.append((f"{alias}.{self.opened.key} IS NULL", f"{self.opened.spec.key}: no key"))
         if doubled:
             faults.append((f'{alias}."#doubled"', DOUBLED))
-        whens = " ".join(f"WHEN {test} THEN {lit(why)}" for test, why in faults)
-        return f'CASE {whens} ELSE {alias}."#wrong" END'
+        return faults
 
     @cached_property
     def chosen(self) -> str:
@@ -186,15 +204,14 @@ class Members:
             f"WHERE {alias}.{ident(f'!{name}')} AND {self.selected}"
         )
 
-    @property
-    def extended_keys(self) -> str | None:
-        """SQL of key hashes of the segment's people when rows of the identity graph cannot be read: what the graph no
+    def extended_keys(self, person: Person) -> str | None:
+        """SQL of the segment's people when rows of the identity graph cannot be read: what the graph no
         longer lists of them may stand on one of those rows."""
         if not self.mapped.graph_fields or not self.opened.graph_unreadable:
             return None
         alias = self.engine_table
         chosen = f"{self.opened.eligible(alias)} AND {self.selected}"
-        return f"SELECT {key_hash(f'{alias}.{self.opened.key}')} FROM {self.opened.rows.view} AS {alias} WHERE {chosen}"
+        return f"SELECT {person(f'{alias}.{self.opened.key}')} FROM {self.opened.rows.view} AS {alias} WHERE {chosen}"
 
     @property
     def withheld(self) -> str | None:

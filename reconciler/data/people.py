@@ -19,7 +19,7 @@ class Desired:
     """Tables of one target."""
 
     table: str
-    """``id, k, a:… , r:…, c:…`` of every desired identifier among the candidates, once each."""
+    """``id, k, a:… , r:…, c:…`` of every desired identifier among the candidates, once each; ``k`` as in delta files."""
     checked: str
     """Candidate rows with ``link`` and ``reason``."""
     clash: str | None
@@ -62,9 +62,8 @@ def desired(
         f"SELECT id, min(key) AS key{largest} FROM {checked} JOIN {firsts} USING (id, mapping, key) "
         "WHERE reason IS NULL GROUP BY id"
     )
-    engine.run(
-        f"CREATE TEMP TABLE {table} AS SELECT *, {key_hash('key')} AS k FROM ({alone} UNION ALL BY NAME {merged})"
-    )
+    key = f"CASE WHEN CAST(key AS VARCHAR) <> id THEN {key_hash('key')} END"
+    engine.run(f"CREATE TEMP TABLE {table} AS SELECT *, {key} AS k FROM ({alone} UNION ALL BY NAME {merged})")
     shared = engine.count(f"SELECT count(DISTINCT id) FROM {firsts} WHERE people > 1")
     return Desired(table=table, checked=checked, clash=clash, withheld=withheld, shared=shared)
 

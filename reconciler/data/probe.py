@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.data.declared import lacking, sources_of
-from reconciler.data.engine import Engine, SqlInvalid
+from reconciler.data.engine import Engine
+from reconciler.data.explain import SqlInvalid
 from reconciler.data.source import Relation, SourceMissing, find, not_empty, open_source, reading
 from reconciler.data.sql import ident
 from reconciler.data.texts import csv_header

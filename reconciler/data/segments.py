@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from reconciler.data.engine import Engine, SqlInvalid
+from reconciler.data.engine import Engine
+from reconciler.data.explain import SqlInvalid
 from reconciler.data.plainsql import plain_query, plain_shape
 from reconciler.data.sql import DUCK_TYPES, ident
 from reconciler.data.sqlguard import Rejected, check_expression, check_select

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from reconciler.data.engine import Engine, SqlInvalid, no_space
+from reconciler.data.engine import Engine
+from reconciler.data.explain import SqlInvalid, no_space
 from reconciler.data.sql import ident, lit, lit_list
 from reconciler.data.sqlguard import Rejected, check_source
 from reconciler.data.stamp import Stamps, stamps, unmoved

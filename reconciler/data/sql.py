@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 DUCK_TYPES = {
     "string": "VARCHAR",
@@ -51,9 +51,19 @@ def stored_hash(key: str) -> str:
     return f"CASE WHEN {key} IS DISTINCT FROM {key_hash('id')} THEN {key} END"
 
 
-def told_hash(alias: str) -> str:
-    """SQL of the hash of the key of a row of a delta file."""
-    return f"coalesce({alias}.k, {key_hash(f'{alias}.id')})"
+Person = Callable[[str], str]
+"""SQL of a key → SQL of what people are compared by within one target: `key_text`, or `key_hash` where somebody was told
+under another identifier than their key."""
+
+
+def told_person(alias: str, person: Person) -> str:
+    """SQL of whose row of a delta file it is, as `person` has it."""
+    return f"{alias}.id" if person is key_text else f"coalesce({alias}.k, {key_hash(f'{alias}.id')})"
+
+
+def key_text(expression: str) -> str:
+    """A person's key as text."""
+    return f"CAST({expression} AS VARCHAR)"
 
 
 def key_hash(expression: str) -> str:

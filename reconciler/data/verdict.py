@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from reconciler.data.engine import Engine
 from reconciler.data.people import Desired
 from reconciler.data.refusals import wish
-from reconciler.data.sql import DUCK_TYPES, disjunction, ident, lit, told_hash
+from reconciler.data.sql import DUCK_TYPES, Person, disjunction, ident, key_text, lit, told_person
 
 TAGS = "$tags"
 ORDER = "CASE kind WHEN 'consent' THEN 0 WHEN 'remove' THEN 1 WHEN 'reset' THEN 2 WHEN 'add' THEN 3 ELSE 4 END"
@@ -60,10 +60,12 @@ class Inputs:
     uncertain: str | None
     asserted: str | None
     """What uncertain rows may have told Batch: who is held or kept is asserted by it again."""
+    person: Person
+    """By what the people of the next three are compared."""
     held_keys: str | None
-    """SQL of key hashes of people whose rows cannot be trusted this time."""
+    """SQL of people whose rows cannot be trusted this time."""
     hold_missing: str | None
-    """SQL of all key hashes of the catalogues, when rows without a readable key may be anybody missing from them."""
+    """SQL of all people of the catalogues, when rows without a readable key may be anybody missing from them."""
     withheld_keys: str | None
     refusals: str | None
 
@@ -84,20 +86,25 @@ def _joined(inputs: Inputs, rules: Rules) -> str:
     d = f"SELECT id, k{''.join(', ' + name for name in wanted)} FROM {inputs.desired.table}"
     told_columns = "".join(f", {ident(f'a:{name}')}" for name in names)
     t = (
-        f"SELECT id, {told_hash('told')} AS k{told_columns} FROM {inputs.told} AS told"
+        f"SELECT id, k, {told_person('told', inputs.person)} AS told_k{told_columns} FROM {inputs.told} AS told"
         if inputs.told
-        else _nothing(rules)
+        else _nothing(inputs, rules)
     )
     both = f"({d}) AS d FULL JOIN ({t}) AS t ON d.id = t.id"
+    key = "CASE WHEN d.id IS NOT NULL THEN d.k"  # NULL is a value: the identifier is the key
     picked = ["d.id IS NOT NULL AS is_d", "t.id IS NOT NULL AS is_t"]
     if inputs.uncertain:
-        s = f"SELECT id, {told_hash('told')} AS k{told_columns} FROM {inputs.asserted} AS told"
+        s = f"SELECT id, k, {told_person('told', inputs.person)} AS told_k{told_columns} FROM {inputs.asserted} AS told"
         both += f" FULL JOIN {inputs.uncertain} AS u ON coalesce(d.id, t.id) = u.id"
-        both += f" LEFT JOIN ({s if inputs.asserted else _nothing(rules)}) AS s ON s.id = u.id"
-        picked += ["coalesce(d.id, t.id, u.id) AS id", "coalesce(d.k, t.k, s.k) AS k", "coalesce(t.k, s.k) AS told_k"]
+        both += f" LEFT JOIN ({s if inputs.asserted else _nothing(inputs, rules)}) AS s ON s.id = u.id"
+        picked += [
+            "coalesce(d.id, t.id, u.id) AS id",
+            f"{key} WHEN t.id IS NOT NULL THEN t.k ELSE s.k END AS k",
+            "coalesce(t.told_k, s.told_k) AS told_k",
+        ]
         picked += ["u.id IS NOT NULL AS is_u", "s.id IS NOT NULL AS is_s", "coalesce(u.names, []) AS unsure"]
     else:
-        picked += ["coalesce(d.id, t.id) AS id", "coalesce(d.k, t.k) AS k", "t.k AS told_k"]
+        picked += ["coalesce(d.id, t.id) AS id", f"{key} ELSE t.k END AS k", "t.told_k"]
         picked += ["FALSE AS is_u", "FALSE AS is_s", "CAST([] AS VARCHAR[]) AS unsure"]
     for name in names:
         column = ident(f"a:{name}")
@@ -129,11 +136,12 @@ def _withheld(inputs: Inputs) -> str:
     return f"coalesce({disjunction(found)}, FALSE)"
 
 
-def _nothing(rules: Rules) -> str:
+def _nothing(inputs: Inputs, rules: Rules) -> str:
     columns = "".join(
         f", CAST(NULL AS {DUCK_TYPES[kind]}) AS {ident(f'a:{name}')}" for name, kind in rules.attributes.items()
     )
-    return f"SELECT NULL::VARCHAR AS id, NULL::UUID AS k{columns} WHERE FALSE"
+    kind = "VARCHAR" if inputs.person is key_text else "UUID"
+    return f"SELECT NULL::VARCHAR AS id, NULL::UUID AS k, NULL::{kind} AS told_k{columns} WHERE FALSE"
 
 
 def _final(joined: str, rules: Rules) -> str:
@@ -175,15 +183,14 @@ def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
     marked = f"SELECT *, (is_t OR is_s) AND NOT is_d AND fault_hold AND NOT withheld AS held_back FROM ({final})"
     staged = f"SELECT *, {_change(rules)} AS change FROM (SELECT *, {_kind(rules)} AS kind FROM ({marked}))"
     values = "".join(f", {_value(name)}" for name in rules.attributes)
-    sent = f"SELECT *, {wish([f'a:{name}' for name in rules.attributes])} AS wish FROM ({staged})"
-    refused = "FALSE"
-    join = ""
+    sent, join, refused = staged, "", "FALSE"
     if inputs.refusals and not rules.retry_rejects:
+        sent = f"SELECT *, {wish([f'a:{name}' for name in rules.attributes])} AS wish FROM ({staged})"
         join = f" LEFT JOIN {inputs.refusals} AS rf ON rf.id = sent.id AND rf.wish = sent.wish"
         again = " AND NOT sent.is_u" if rules.resumed else ""
         refused = f"coalesce(rf.id IS NOT NULL AND sent.kind IS NOT NULL AND sent.kind <> 'consent'{again}, FALSE)"
     return (
-        f"SELECT sent.id, sent.kind, sent.k, {_held(rules)} AS held{values}, sent.change, sent.held_back, sent.wish, "
+        f"SELECT sent.id, sent.kind, sent.k, {_held(rules)} AS held{values}, sent.change, sent.held_back, "
         f"{refused} AS refused, {'rf.reason' if join else 'NULL::VARCHAR'} AS words, "
         f"sent.is_t, sent.is_u, {_cleared(rules)} AS cleared FROM ({sent}) AS sent{join}"
     )

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler import evaluate
-from reconciler.data import gather
+from reconciler.data import baseline, gather, pairs
 from reconciler.data.candidates import Digest
 from reconciler.data.engine import Engine
 from reconciler.spec import Spec
@@ -29,6 +28,7 @@ KEYED = documents(
     catalogue=CATALOGUE, identifier={"custom_id": "pid"}, attributes={"tier": "tier"}, declared={"tier": "string"},
     where="mail <> 'b' AND score > 0",
 )  # fmt: skip
+BARE = documents(catalogue=CATALOGUE, identifier={"custom_id": "pid"}, where="mail <> 'b'")
 Row = tuple[str, str, str, str, str]
 
 
@@ -65,18 +65,92 @@ ROWS = st.lists(
 
 
 @settings(max_examples=16, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(before=ROWS, after=ROWS, specs=st.sampled_from([PLAIN, CARRYING, KEYED, KEYED]))
+@given(
+    nights=st.lists(ROWS, min_size=3, max_size=3),
+    specs=st.sampled_from([PLAIN, CARRYING, KEYED, BARE]),
+    in_memory=st.sampled_from([1, 3, pairs.IN_MEMORY]),
+    few=st.sampled_from([0, 10]),
+)
 def test_it_decides_what_the_exact_comparison_decides(
-    tmp_path_factory: pytest.TempPathFactory, before: list[Row], after: list[Row], specs: list[Spec]
+    tmp_path_factory: pytest.TempPathFactory,
+    nights: list[list[Row]],
+    specs: list[Spec],
+    in_memory: int,
+    few: int,
 ) -> None:
-    shop = Shop(tmp_path_factory.mktemp("shop"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pairs, "IN_MEMORY", in_memory)
+        patched.setattr(baseline, "_FEW", few)
+        decides(Shop(tmp_path_factory.mktemp("shop")), nights, specs)
+
+
+def decides(shop: Shop, nights: list[list[Row]], specs: list[Spec]) -> None:
+    """What is told on each of these nights is the same either way."""
     shop.write("people.csv", people())
     shop.apply(specs)  # nobody
-    shop.write("people.csv", people(*before))
-    assert in_any_order(shop.look(specs)) == in_any_order(shop.look(specs, exact=True))
+    for rows in nights:
+        shop.write("people.csv", people(*rows))
+        assert in_any_order(shop.look(specs)) == in_any_order(shop.look(specs, exact=True))
+        shop.apply(specs)
+
+
+@pytest.mark.parametrize("specs", [PLAIN, CARRYING, KEYED])
+def test_who_is_in_a_small_delta_file_is_compared_with_that_and_not_with_the_base(
+    shop: Shop, specs: list[Spec]
+) -> None:
+    base = {f"p{n}": ("a", "gold") for n in range(40)}
+    for changes in ({}, {"p1": ("a", "red")}, {"p1": ("a", "gold"), "p2": None}, {"p2": ("a", "gold")}, {"p3": None}):
+        base |= changes
+        rows = [(key, f"m-{key}", one[1], "1", "true") for key, one in base.items() if one]
+        shop.write("people.csv", people(*rows))
+        turn = shop.look(specs)
+        assert said(turn) == said(shop.look(specs, exact=True))
+        if changes:
+            assert len(turn.rows) <= 2
+        shop.apply(specs)
+        assert not shop.look(specs).rows
+
+
+@pytest.mark.parametrize("specs", [PLAIN, CARRYING, KEYED])
+def test_who_may_or_may_not_have_been_told_is_told_again_as_nothing_else_changed(shop: Shop, specs: list[Spec]) -> None:
+    rows = [(f"p{n}", f"m{n}", "gold", "1", "true") for n in range(9)]
+    shop.write("people.csv", people(*rows))
     shop.apply(specs)
-    shop.write("people.csv", people(*after))
-    assert said(shop.look(specs)) == said(shop.look(specs, exact=True))
+    shop.write("people.csv", people(*rows[1:]))
+    cut_off = shop.look(specs)
+    (target,) = resolution(specs).targets
+    shop.tell(target, cut_off, accepted=[])
+    shop.write("people.csv", people(*rows))
+    turn = shop.look(specs)
+    assert turn.added == cut_off.removed
+    assert not turn.removed
+    assert turn.staged.counts.reasserted == 1
+    assert said(turn) == said(shop.look(specs, exact=True))
+
+
+@pytest.mark.parametrize("specs", [BARE, KEYED])
+def test_whoever_leaves_the_segment_or_withdraws_consent_leaves(shop: Shop, specs: list[Spec]) -> None:
+    rows = [(f"p{n}", "m", "", "1", "true") for n in range(9)]
+    shop.write("people.csv", people(*rows))
+    shop.apply(specs)
+    shop.write("people.csv", people(("p0", "b", "", "1", "true"), ("p1", "m", "", "1", "false"), *rows[2:]))
+    turn = shop.look(specs)
+    assert (set(turn.of("remove")), set(turn.of("consent"))) == ({"p0"}, {"p1"})
+
+
+@pytest.mark.parametrize(("specs", "score", "held"), [(CARRYING, "", 0), (KEYED, "1", 1)])
+def test_a_row_that_cannot_be_trusted_any_more_is_reported_though_nothing_else_changed(
+    shop: Shop, specs: list[Spec], score: str, held: int
+) -> None:
+    rows = [(f"p{n}", f"m{n}", "gold", score, "true") for n in range(1, 9)]
+    shop.write("people.csv", people(("p0", "m0", "gold", score, "true"), *rows))
+    shop.apply(specs)
+    shop.write("people.csv", people(("p0", "m0", "gold", "rich", "true"), *rows))
+    turn = shop.look(specs)
+    assert not turn.rows
+    assert turn.reasons in ({"score: not a float": 1}, {"score: not a value of type float": 1})
+    assert said(turn) == said(shop.look(specs, exact=True))
+    assert held == turn.staged.counts.rows_read - turn.staged.counts.members
 
 
 def one_for(*ids: str) -> Digest:
@@ -277,20 +351,6 @@ def test_only_a_first_upload_that_one_condition_decides_gets_little_memory(
     shop.write("people.csv", people(("p2", "new", "", "", "true")))
     shop.look(made, engine_of=Limited)
     assert Limited.megabytes == 480
-
-
-def test_comparing_with_many_gets_more_memory(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = [(f"p{n}", f"m{n}", "", "", "true") for n in range(9)]
-    shop.write("people.csv", people(*told))
-    shop.apply(PLAIN)
-    shop.write("people.csv", people(*told[1:]))
-    monkeypatch.setattr(evaluate, "_MANY", 5)
-    monkeypatch.setattr(evaluate, "_ROWS_A_MEGABYTE", 2)
-    shop.look(PLAIN, engine_of=Limited)
-    assert Limited.megabytes == 482
-    monkeypatch.setattr(evaluate, "_MOST", 481)
-    shop.look(PLAIN, engine_of=Limited)
-    assert Limited.megabytes == 481
 
 
 def test_a_first_upload_that_was_cut_off_is_compared_in_the_memory_for_that(shop: Shop) -> None:

@@ -32,6 +32,8 @@ HOMES = {
     "botocore": ("reconciler.state.bucket",),
     "cryptography": ("reconciler.state.seal",),
     "duckdb": ("reconciler.data", "reconciler.demo"),
+    "nanoarrow": ("reconciler.data",),
+    "numpy": ("reconciler.data",),
     "sqlglot": ("reconciler.data", "reconciler.loader"),
     "jsonschema": ("reconciler.schema", "reconciler.loader", "reconciler.render"),
     "deepdiff": ("reconciler.plan", "reconciler.render"),

@@ -1,0 +1,106 @@
+"""Errors of DuckDB as one clear message each: what is wrong with whose data, and what to do."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from reconciler.errors import BatchctlError, SourceError
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class SqlInvalid(SourceError):
+    """SQL that does not compile: an unknown column, a wrong type, a function that does not exist; at which word."""
+
+    word = ""
+
+
+UNREADABLE = "the data could not be read"
+_NO_PARQUET = re.compile(r"(?:No magic bytes|Footer length error|^.*Error: File) .*?'([^'\n]+)'.*")
+"""A source that is cut off, empty or something else; DuckDB names the file."""
+
+
+_INNER = re.compile(r'"exception_message":"((?:[^"\\]|\\.)*)"')
+"""What a background thread of DuckDB says, in the JSON it wraps it in."""
+
+
+def no_space(why: str) -> SourceError:
+    """A full disk under what is computed on the way."""
+    return SourceError(
+        "no space left on the disk for intermediate results",
+        why=why,
+        fix="free disk space in the temporary folder (TMPDIR); nothing was sent",
+    )
+
+
+def explained(error: duckdb.Error) -> BatchctlError:
+    """A DuckDB error as one clear message; cell values that DuckDB quotes are left out."""
+    import duckdb
+
+    text = str(error).strip()
+    first = text.splitlines()[0][:300] if text else type(error).__name__
+    if "No space left" in text or "could not write" in text.lower():
+        inner = _INNER.search(text)
+        return no_space(inner[1].replace('\\"', '"') if inner else first)
+    damaged = _NO_PARQUET.search(first)
+    if damaged is not None:
+        return SourceError(
+            f"{damaged[1]} is no Parquet file, or a part of it is missing", fix="write it again; nothing was sent"
+        )
+    if isinstance(
+        error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.PermissionException)
+    ):
+        word = _pointed_at(text)
+        invalid = SqlInvalid("SQL that does not compile", why=first, fix=_meant(text, word))
+        invalid.word = word
+        return invalid
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return SourceError(
+            "not enough memory or temporary disk space to evaluate the segments",
+            why=first,
+            fix="free disk space in the temporary folder (TMPDIR)",
+        )
+    if isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException)):
+        first = first.split(":")[0]
+    return SourceError(UNREADABLE, why=first, fix="check the source files; nothing was sent")
+
+
+_NAMED = re.compile(r"(?:^|: )([A-Z][\w ]*?) Error: ")
+
+
+def named(text: str) -> duckdb.Error:
+    """The error that an Arrow stream has only the text of."""
+    import duckdb
+
+    found = _NAMED.search(text)
+    kind = (
+        getattr(duckdb, "".join(word[0].upper() + word[1:] for word in found[1].split()) + "Exception", None)
+        if found
+        else None
+    )
+    return (kind or duckdb.Error)(text[found.start(1) :] if found else text)
+
+
+def _pointed_at(text: str) -> str:
+    """The word above the caret of DuckDB's ``LINE 2: …``, or the one before an operator there."""
+    for line, caret in pairwise(text.splitlines()):
+        if line.startswith("LINE ") and set(caret.strip()) == {"^"}:
+            at = caret.index("^")
+            words = re.findall(r"\w+", line[line.index(":") : at])
+            found = re.match(r'"?(\w+)', line[at:])
+            return found[1] if found else (words[-1] if words else "")
+    return ""
+
+
+def _meant(text: str, word: str) -> str:
+    """DuckDB's own suggestion, when it is about something a segment can use."""
+    suggested = re.search(r'Did you mean "([^"]+)"', text)
+    candidates = re.search(r"Candidate bindings: (.*)", text)
+    names = re.findall(r'"([^"]+)"', candidates[1]) if candidates else []
+    close = [suggested[1]] if suggested else get_close_matches(word, names, n=1)
+    usable = [name for name in close if not name.startswith(("pg_", "duckdb_", "#"))]
+    return f"did you mean {usable[0]}?" if usable else "correct the SQL (DuckDB's dialect)"
