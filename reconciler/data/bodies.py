@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from reconciler.data.engine import Engine, explained
+from reconciler.data.engine import Engine, Texts
 from reconciler.data.sql import lit
-
-if TYPE_CHECKING:
-    import duckdb
 
 MEMORY = 120
 """Megabytes its engine needs."""
@@ -22,46 +19,62 @@ class Bodies:
         """`item` is SQL that gives the JSON text of one row. Nothing else may use `engine` meanwhile."""
         engine.run("SET preserve_insertion_order = true")
         self._from = f"read_parquet({lit(str(file))}, file_row_number = true)"
-        self._item = item
-        self._connection = engine.connection
-        self._at: int | None = None
+        self._item, self._engine = item, engine
+        self._stream: Iterator[Texts] = iter(())
+        self._piece, self._read, self._at = _NOTHING, 0, -1
 
     def take(self, start: int, stop: int, *, item: str | None = None) -> bytes:
         """The JSON array of rows [start, stop)."""
-        texts = [text for (text,) in self._rows(start, stop, item or self._item)]
-        if len(texts) != stop - start:
-            raise AssertionError(f"the delta file has no rows {start} to {stop}")
-        return ("[" + ",".join(texts) + "]").encode()
+        if item is not None and item != self._item:
+            texts = [str(text) for (text,) in self._asked(f"{item} FROM {self._from} WHERE {_within(start, stop)}")]
+            if len(texts) < stop - start:
+                raise self._missing(start, stop)
+            return f"[{','.join(texts)}]".encode()
+        if self._at != start:
+            self._forget()
+            items = f"SELECT concat({self._item}, ',') FROM {self._from} WHERE file_row_number >= {start}"
+            self._stream, self._at = self._engine.texts(items), start
+        parts: list[memoryview] = []
+        while self._at < stop:
+            if self._read == len(self._piece):
+                self._piece, self._read = next(self._stream, _NOTHING), 0
+                if not len(self._piece):
+                    raise self._missing(start, stop)
+            number = min(stop - self._at, len(self._piece) - self._read)
+            parts.append(self._piece.joined(self._read, self._read + number))
+            self._read, self._at = self._read + number, self._at + number
+        if parts:
+            parts[-1] = parts[-1][:-1]  # the comma behind the last row
+        return b"".join([b"[", *parts, b"]"])
 
     def kinds(self, start: int, stop: int) -> list[str]:
         """Row kinds of [start, stop)."""
-        self._at = None
-        query = f"SELECT kind FROM {self._from} WHERE file_row_number >= {start} AND file_row_number < {stop} ORDER BY file_row_number"
-        self._at = None  # one connection, one result at a time
-        return [str(kind) for (kind,) in self._execute(query).fetchall()]
+        rows = f"kind FROM {self._from} WHERE {_within(start, stop)} ORDER BY file_row_number"
+        return [str(kind) for (kind,) in self._asked(rows)]
 
     def unsure(self, row: int) -> bool:
         """Whether an earlier run may have sent this row's identifier without an answer."""
-        self._at = None
-        if "unsure" not in [name for name, *_ in self._execute(f"DESCRIBE FROM {self._from}").fetchall()]:
+        self._forget()
+        if "unsure" not in [name for name, _ in self._engine.columns(f"SELECT * FROM {self._from}")]:
             return False
-        query = f"SELECT coalesce(unsure, FALSE) FROM {self._from} WHERE file_row_number = {row}"
-        return self._execute(query).fetchall() == [(True,)]
+        return self._asked(f"coalesce(unsure, FALSE) FROM {self._from} WHERE file_row_number = {row}") == [(True,)]
 
-    def _rows(self, start: int, stop: int, item: str) -> list[tuple[str]]:
-        if item != self._item:
-            self._at = None
-            query = f"SELECT {item} FROM {self._from} WHERE file_row_number >= {start} AND file_row_number < {stop}"
-            return self._execute(query).fetchall()
-        if self._at != start:
-            self._execute(f"SELECT {self._item} FROM {self._from} WHERE file_row_number >= {start}")
-        self._at = stop
-        return self._connection.fetchmany(stop - start)
+    def _asked(self, rows: str) -> list[tuple[object, ...]]:
+        self._forget()
+        return self._engine.rows(f"SELECT {rows}")
 
-    def _execute(self, query: str) -> duckdb.DuckDBPyConnection:
-        import duckdb
+    def _missing(self, start: int, stop: int) -> AssertionError:
+        self._forget()
+        return AssertionError(f"the delta file has no rows {start} to {stop}")
 
-        try:
-            return self._connection.execute(query)
-        except duckdb.Error as error:
-            raise explained(error) from None
+    def _forget(self) -> None:
+        """One connection, one result at a time."""
+        self._stream = iter(())
+        self._piece, self._read, self._at = _NOTHING, 0, -1
+
+
+_NOTHING = Texts(bounds=memoryview(b"\0"), content=memoryview(b""))
+
+
+def _within(start: int, stop: int) -> str:
+    return f"file_row_number >= {start} AND file_row_number < {stop}"

@@ -40,6 +40,23 @@ def test_slices_are_exact_whatever_was_read_in_between(
     assert read.replace(b"][", b",") == ("[" + ",".join(f'"r{row}"' for row in range(ROWS)) + "]").encode()
 
 
+def test_slices_reach_over_what_the_engine_hands_over_at_once(tmp_path: Path) -> None:
+    file, rows, size = tmp_path / "delta.parquet", 300_000, 70_000
+    with duckdb.connect() as engine:
+        engine.execute(f"COPY (SELECT range AS id, 'add' AS kind FROM range({rows})) TO '{file}' (FORMAT parquet)")
+    with Engine(now=NOW, threads=2) as engine:
+        bodies = Bodies(engine, file, "to_json(id)")
+        for start in range(0, rows, size):
+            stop = min(start + size, rows)
+            assert orjson.loads(bodies.take(start, stop)) == list(range(start, stop))
+        with pytest.raises(AssertionError, match="no rows 299990 to 300001"):
+            bodies.take(rows - 10, rows + 1)
+        assert bodies.take(rows - 2, rows) == b"[299998,299999]"
+        assert bodies.take(7, 7) == b"[]"
+        bodies.take(0, 5)
+        assert engine.count("SELECT 7") == 7
+
+
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 PEOPLE = st.tuples(
