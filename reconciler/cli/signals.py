@@ -50,6 +50,10 @@ def cancelled_by_signals(cancel: threading.Event) -> Iterator[Signals]:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield signals
+    except KeyboardInterrupt:  # what a query that was interrupted ends with, whatever the handler raised
+        if signals.code is None:
+            raise
+        raise Interrupted(signals.code) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.data.engine import Engine
+from reconciler.data.groups import group_of
 from reconciler.data.sql import DUCK_TYPES, ident, lit, lit_list
 from reconciler.state.standing import merged
 from reconciler.state.state import DataFile
@@ -201,4 +202,5 @@ def fold(
         f"SELECT id, CASE WHEN cased THEN id <> lower(id) ELSE FALSE END AS cased, 'add' AS kind, k, "
         f"CAST([] AS VARCHAR[]) AS held{values} FROM {known.told}",
         to,
+        group=group_of(engine, known.told, attributes),
     )

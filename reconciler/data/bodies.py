@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.data.engine import Engine, Texts
+from reconciler.data.groups import reading
 from reconciler.data.sql import lit
 
 MEMORY = 120
-"""Megabytes its engine needs."""
+"""Megabytes its engine needs, if no row group is large."""
 
 
 class Bodies:
@@ -18,6 +19,8 @@ class Bodies:
     def __init__(self, engine: Engine, file: Path, item: str) -> None:
         """`item` is SQL that gives the JSON text of one row. Nothing else may use `engine` meanwhile."""
         engine.run("SET preserve_insertion_order = true")
+        if (needed := reading(engine, file)) > MEMORY:
+            engine.limit(needed)
         self._from = f"read_parquet({lit(str(file))}, file_row_number = true)"
         self._item, self._engine = item, engine
         self._stream: Iterator[Texts] = iter(())

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from reconciler.address import IdType
 from reconciler.data import candidates, checks, people, verdict
-from reconciler.data.baseline import Told
+from reconciler.data.baseline import PRESENT, Told
 from reconciler.data.candidates import Digest, Search
 from reconciler.data.engine import Engine
 from reconciler.data.gather import Gathered, everybody, narrowed, newcomers
+from reconciler.data.groups import group_of
 from reconciler.data.membership import Members
 from reconciler.data.rejects import collect
 from reconciler.data.sql import CASED, Person, ident, key_hash, key_text, lit
@@ -166,9 +167,10 @@ def _write(engine: Engine, decided: str, request: Request, gathered: Gathered | 
     fresh = gathered.fresh if gathered is not None else None
     # a target that was never told of anybody has only additions, whose order does not matter; to sort costs two thirds more
     ordered = f"SELECT * FROM ({sent}) ORDER BY {verdict.ORDER}, id"
-    sent = f"({sent}) UNION ALL {fresh}" if fresh else ordered
+    unordered = f"({sent}) UNION ALL {fresh}" if fresh else sent
+    group = group_of(engine, f"({unordered}) WHERE {PRESENT}", request.rules.attributes)
     path = engine.path("delta")
-    if not engine.copy(sent, path, ordered=not fresh):
+    if not engine.copy(unordered if fresh else ordered, path, ordered=not fresh, group=group):
         path.unlink()
         return Staged()
     read = f"read_parquet({lit(str(path))})"

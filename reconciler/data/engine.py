@@ -31,8 +31,12 @@ _CLOCK = {
     "TIME": ("get_current_time", "current_localtime"),
 }
 
-_WRITTEN = "PARQUET_VERSION v2, ROW_GROUP_SIZE 61440, COMPRESSION zstd, COMPRESSION_LEVEL 1"
-"""Lengths and numbers as differences, a third less to encode; small groups, of which a slice of rows reads one or two."""
+_WRITTEN = "PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+"""Lengths and numbers as differences, a third less to encode."""
+_INTERRUPTED = "Query interrupted"
+"""What DuckDB makes of whatever a signal handler raises during a query."""
+GROUP = 61_440
+"""Rows of a row group: small ones, of which a slice of rows reads one or two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,11 +250,11 @@ class Engine:
         self._serial += 1
         return self.folder / f"{stem}-{self._serial}{suffix}"
 
-    def copy(self, sql: str, to: Path, *, ordered: bool = False) -> int:
-        """Writes a query as Parquet, mode 0600; rows written."""
+    def copy(self, sql: str, to: Path, *, ordered: bool = False, group: int = GROUP) -> int:
+        """Writes a query as Parquet in row groups of `group`, mode 0600; rows written."""
         os.close(os.open(to, os.O_CREAT | os.O_WRONLY, 0o600))
         order = ", PRESERVE_ORDER true" if ordered else ""
-        return self.count(f"COPY ({sql}) TO {lit(str(to))} (FORMAT parquet, {_WRITTEN}{order})")
+        return self.count(f"COPY ({sql}) TO {lit(str(to))} (FORMAT parquet, {_WRITTEN}, ROW_GROUP_SIZE {group}{order})")
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -261,6 +265,10 @@ class Engine:
         except duckdb.Error as error:
             told = explained(error)
             raise (self._damaged() if told.what == UNREADABLE else None) or told from None
+        except RuntimeError as error:
+            if str(error) != _INTERRUPTED:
+                raise
+            raise KeyboardInterrupt from None
 
     def _damaged(self) -> SourceError | None:
         """The first Parquet file of a source that cannot be read to its end; None when none is to blame."""

@@ -24,6 +24,7 @@ _NO_PARQUET = re.compile(r"(?:No magic bytes|Footer length error|^.*Error: File)
 """A source that is cut off, empty or something else; DuckDB names the file."""
 
 
+_OVERFLOW = re.compile(r"^[\w ]*(?:: Overflow(?: in (?:HUGEINT )?\w+)?)?")
 _INNER = re.compile(r'"exception_message":"((?:[^"\\]|\\.)*)"')
 """What a background thread of DuckDB says, in the JSON it wraps it in."""
 
@@ -66,6 +67,8 @@ def explained(error: duckdb.Error) -> BatchctlError:
         )
     if isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException)):
         first = first.split(":")[0]
+    if isinstance(error, duckdb.OutOfRangeException):  # what follows is what was computed with
+        first = _OVERFLOW.findall(first)[0]
     return SourceError(UNREADABLE, why=first, fix="check the source files; nothing was sent")
 
 

@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 
 from reconciler.address import Space
 from reconciler.batch.wire import audience_item_sql
-from reconciler.data.bodies import Bodies
+from reconciler.data.baseline import fold
+from reconciler.data.bodies import MEMORY, Bodies
 from reconciler.data.engine import Engine
+from reconciler.data.engines import Engines
 from reconciler.data.values import typed
+from tests.data.kit import Shop, documents, resolution
 
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 ROWS = 12
@@ -55,6 +58,46 @@ def test_slices_reach_over_what_the_engine_hands_over_at_once(tmp_path: Path) ->
         assert bodies.take(7, 7) == b"[]"
         bodies.take(0, 5)
         assert engine.count("SELECT 7") == 7
+
+
+def largest_group(file: Path) -> int:
+    """Rows of the largest row group."""
+    with duckdb.connect() as engine:
+        (found,) = engine.execute(f"SELECT max(row_group_num_rows) FROM parquet_metadata('{file}')").fetchall()
+    return int(found[0])
+
+
+def test_rows_with_long_texts_are_sent_in_the_memory_for_it(tmp_path: Path) -> None:
+    file, rows = tmp_path / "delta.parquet", 61_440
+    texts = ", ".join(f"repeat(md5((range * {n})::VARCHAR), 9) AS t{n}" for n in range(1, 4))
+    with Engine(now=NOW, memory="900MB") as engine:
+        engine.copy(f"SELECT range AS id, 'add' AS kind, {texts} FROM range({rows})", file, ordered=True)
+    with Engines(now=NOW) as engines, engines.lent(MEMORY) as engine:
+        bodies = Bodies(engine, file, "to_json([id::VARCHAR, t1, t2, t3])")
+        assert all(bodies.take(at, at + 1024).count(b"],[") == 1023 for at in range(0, rows, 1024))
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_files_of_long_texts_have_small_row_groups(shop: Shop, *, fresh: bool) -> None:
+    fields = {"pid": "string", "page": "url"}
+    made = documents(
+        catalogue={"source": {"path": "people.parquet"}, "key": "pid", "fields": fields},
+        attributes={"page": "page"}, declared={"page": "url"},
+    )  # fmt: skip
+    people = "'p' || range AS pid, 'https://' || repeat(md5(range::VARCHAR), 60) AS page"
+    if not fresh:
+        shop.parquet("people.parquet", f"SELECT {people} FROM range(18_000, 19_000)")
+        shop.apply(made)
+    shop.parquet("people.parquet", f"SELECT {people} FROM range(18_000)")
+    turn = shop.apply(made)
+    assert turn.staged.file is not None
+    assert largest_group(turn.staged.file) <= 10_240
+    (target,) = resolution(made).targets
+    base = shop.root / "base.parquet"
+    with Engine(now=NOW) as engine:
+        layers = shop.known[target.key].baseline.files
+        fold(engine, layers, attributes={"page": "url"}, path_of=lambda file: shop.root / file.path, to=base)
+    assert largest_group(base) <= 10_240
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)

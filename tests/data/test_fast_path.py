@@ -70,6 +70,7 @@ ROWS = st.lists(
     specs=st.sampled_from([PLAIN, CARRYING, KEYED, BARE]),
     in_memory=st.sampled_from([1, 3, pairs.IN_MEMORY]),
     few=st.sampled_from([0, 10]),
+    large=st.sampled_from([0, 100_000]),
 )
 def test_it_decides_what_the_exact_comparison_decides(
     tmp_path_factory: pytest.TempPathFactory,
@@ -77,10 +78,13 @@ def test_it_decides_what_the_exact_comparison_decides(
     specs: list[Spec],
     in_memory: int,
     few: int,
+    large: int,
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pairs, "IN_MEMORY", in_memory)
+        patched.setattr(pairs, "FEW", min(in_memory, pairs.FEW))  # else nothing is sorted in parts
         patched.setattr(baseline, "_FEW", few)
+        patched.setattr(baseline, "_LARGE", large)
         decides(Shop(tmp_path_factory.mktemp("shop")), nights, specs)
 
 
