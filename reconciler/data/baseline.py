@@ -162,9 +162,9 @@ def _uncertain(engine: Engine, layers: Sequence[DataFile], path_of: Callable[[Da
     paths = [str(path_of(layer)) for layer in layers]
     have = engine.parquet_columns(paths)
     reads = [f"read_parquet({lit(path)}, file_row_number = true)" for path in paths]
-    held = " UNION ".join(f"SELECT unnest(held) FROM {read}" for read in reads)
+    held = [f"SELECT unnest(held) FROM {read}" for path, read in zip(paths, reads, strict=True) if "held" in have[path]]
     named = {column[2:] for path in paths for column in have[path] if column.startswith("a:")}
-    names = sorted(named | {str(name) for (name,) in engine.rows(held)})
+    names = sorted(named | {str(name) for (name,) in (engine.rows(" UNION ".join(held)) if held else ())})
     parts = []
     for layer, path, read in zip(layers, paths, reads, strict=True):
         flags = "".join(f", {_may_hold(name, have[path])} AS {ident(f'n:{name}')}" for name in names)
@@ -182,7 +182,8 @@ def _may_hold(name: str, columns: Collection[str]) -> str:
     """SQL that is true for rows of a delta file after which Batch may hold the attribute."""
     told = f"{PRESENT} AND {ident(f'a:{name}')} IS NOT NULL" if f"a:{name}" in columns else "FALSE"
     # What a put leaves out went with its reset, which is a row of its own and APPLIED before the put is sent.
-    return f"({told} OR kind <> 'put' AND coalesce(list_contains(held, {lit(name)}), FALSE))"
+    held = f"coalesce(list_contains(held, {lit(name)}), FALSE)" if "held" in columns else "FALSE"
+    return f"({told} OR kind <> 'put' AND {held})"
 
 
 def fold(
@@ -193,14 +194,17 @@ def fold(
     path_of: Callable[[DataFile], Path],
     to: Path,
 ) -> int:
-    """Compaction: writes everything told as one new base file; rows written, and no file where no row counts."""
+    """Compaction: writes everything told as one new base file; rows written, and no file where no row counts.
+
+    It has no ``held``: nothing of it is uncertain but its own values, and to write empty lists takes an eighth of the time.
+    """
     known = told(engine, layers, (), attributes=attributes, path_of=path_of)
     if known.told is None:
         return 0
     values = "".join(f", {ident(f'a:{name}')}" for name in sorted(attributes))
     return engine.copy(
-        f"SELECT id, CASE WHEN cased THEN id <> lower(id) ELSE FALSE END AS cased, 'add' AS kind, k, "
-        f"CAST([] AS VARCHAR[]) AS held{values} FROM {known.told}",
+        f"SELECT id, CASE WHEN cased THEN id <> lower(id) ELSE FALSE END AS cased, 'add' AS kind, k{values} "
+        f"FROM {known.told}",
         to,
         group=group_of(engine, known.told, attributes),
     )

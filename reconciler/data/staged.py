@@ -2,8 +2,8 @@
 
 Columns of a delta file, in this order: ``id VARCHAR``, ``cased BOOLEAN`` (the identifier is not what it is in lower case;
 files without it may hold any), ``kind VARCHAR``, ``k UUID`` (md5 of the person's key; NULL: the identifier is the key),
-``held VARCHAR[]`` (attribute names an uncertain row may hold beyond its own), then one column per attribute named
-``a:<name>`` holding the normalised value (VARCHAR, BIGINT, DOUBLE, BOOLEAN, DATE, TIMESTAMP in UTC, VARCHAR[]).
+``held VARCHAR[]`` (attribute names an uncertain row may hold beyond its own; folded files lack it), then one column per
+attribute named ``a:<name>`` holding the normalised value (VARCHAR, BIGINT, DOUBLE, BOOLEAN, DATE, TIMESTAMP in UTC, VARCHAR[]).
 Rows are ordered: consent, remove, reset, add, put.
 """
 

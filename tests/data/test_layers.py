@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.data.baseline import fold
+from reconciler.data.baseline import fold, told
 from reconciler.data.engine import Engine
 from reconciler.state.state import DataFile
 
@@ -44,11 +45,25 @@ def test_a_fold_holds_the_newest_row_that_counts_of_everybody(
     with Engine(now=NOW) as engine:
         to = engine.path("folded")
         rows = fold(engine, files, attributes={"n": "integer"}, path_of=lambda file: root / file.path, to=to)
-        found = engine.rows(f"""SELECT id, kind, k, held, "a:n" FROM '{to}' ORDER BY id""")
-    told = [
-        (who, "add", PERSON, [], value) for who, (kind, value) in sorted(expected.items()) if kind in ("add", "put")
-    ]
+        found = engine.rows(f"""SELECT id, kind, k, "a:n" FROM '{to}' ORDER BY id""")
+    told = [(who, "add", PERSON, value) for who, (kind, value) in sorted(expected.items()) if kind in ("add", "put")]
     assert (rows, found) == (len(told), told)
+
+
+def test_everybody_in_a_folded_file_may_be_uncertain_like_anybody_else(tmp_path: Path) -> None:
+    base = _written(tmp_path, 0, ([("a", "add", 1), ("b", "add", 2)], True, None))
+    path_of = partial(_below, tmp_path)
+    with Engine(now=NOW) as engine:
+        fold(engine, [base], attributes={"n": "integer"}, path_of=path_of, to=tmp_path / "folded.parquet")
+        folded = DataFile(path="folded.parquet", rows=2, bytes=1, sha256="0" * 64)
+        pending = _written(tmp_path, 1, ([("b", "remove", 0)], False, None))
+        for unsure in ([folded], [folded, pending]):
+            known = told(engine, unsure, unsure, attributes={"n": "integer"}, path_of=path_of)
+            assert engine.rows(f"SELECT id, names FROM {known.uncertain} ORDER BY id") == [("a", ["n"]), ("b", ["n"])]
+
+
+def _below(root: Path, file: DataFile) -> Path:
+    return root / file.path
 
 
 def test_files_of_which_no_row_counts_fold_into_none(tmp_path: Path) -> None:
