@@ -143,6 +143,23 @@ def hashes(engine: Engine, relation: str, digest: Digest) -> str:
     return table
 
 
+def repeated(engine: Engine, key: str, relation: str) -> str:
+    """A table of the keys, ``key``, that more than one row of a relation has."""
+    matcher = Matcher(lambda: engine.path("values", ""))
+    for (values,) in engine.arrays(f"SELECT {digest(key)} FROM {relation} WHERE {key} IS NOT NULL"):
+        matcher.add(values)
+    hashed, table = ident(engine.table("repeated")), ident(engine.table("doubled", lasting=True))
+    engine.run(f"CREATE TEMP TABLE {hashed} (h UBIGINT)")
+    found = 0
+    for hashes in matcher.repeated():
+        engine.insert(hashed, hashes)
+        found += len(hashes)
+    where = f"{digest(key)} IN (SELECT h FROM {hashed}) AND {key} IS NOT NULL" if found else "FALSE"
+    rows = f"SELECT {key} AS key FROM {relation} WHERE {where} GROUP BY 1 HAVING count(*) > 1"
+    engine.run(f"CREATE TEMP TABLE {table} AS {rows}")
+    return table
+
+
 def met(engine: Engine, search: Search, hashed: str | None, found: str) -> bool:
     """Whether a table of hashes has one of those found."""
     return hashed is not None and bool(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from reconciler.data.candidates import repeated
 from reconciler.data.declared import GRAPH, ROWS, SUPPRESSED, lacking, sources_of
 from reconciler.data.engine import Engine
 from reconciler.data.source import Relation, SourceMissing, finish_query, open_source
@@ -86,15 +87,7 @@ class Opened:
     @cached_property
     def doubled(self) -> str:
         """A table of the keys that more than one row claims: those people cannot be trusted this time."""
-        name = ident(self.engine.table("doubled", lasting=True))
-        repeated = (
-            f"SELECT hash({self.key}) FROM {self.rows.view} WHERE {self.key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
-        )
-        self.engine.run(
-            f"CREATE TEMP TABLE {name} AS SELECT {self.key} AS key FROM {self.rows.view} "
-            f"WHERE hash({self.key}) IN ({repeated}) AND {self.key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
-        )
-        return name
+        return repeated(self.engine, self.key, self.rows.view)
 
     @cached_property
     def doubles(self) -> int:

@@ -117,6 +117,15 @@ class Matcher:
         for part in self._many.parts():
             yield from unpaired(part, layout)
 
+    def repeated(self) -> Iterator[Values | list[int]]:
+        """The values that were added more than once, once each."""
+        if self._many is None:
+            yield [value for value, group in groupby(sorted(self._few)) if len(list(group)) > 1]
+            return
+        for part in self._many.parts():
+            again = part[1:][part[1:] == part[:-1]]
+            yield again[_begins(again)]
+
 
 def _few_unpaired(values: list[int], layout: Layout) -> list[int]:
     found = []
@@ -231,8 +240,17 @@ def _alone(values: Values, layout: Layout) -> Values:
     if not len(left):
         return left
     prefixes = left >> left.dtype.type(layout.shift)
-    first = np.flatnonzero(np.append(True, prefixes[1:] != prefixes[:-1]))
+    first = np.flatnonzero(_begins(prefixes))
     return prefixes[first][np.logical_or.reduceat((left & 3) != Side.OUTSIDE, first)]
+
+
+def _begins(values: Values) -> NDArray[np.bool_]:
+    """Whether each of these sorted values is another one than the one before it."""
+    import numpy as np
+
+    found = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=found[1:])
+    return found
 
 
 def _windows(values: Values, layout: Layout) -> Iterator[Values]:

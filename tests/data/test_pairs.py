@@ -143,6 +143,21 @@ def test_a_stream_of_numbers_is_what_rows_are() -> None:
         assert engine.rows("SELECT h FROM found ORDER BY h") == [(1,), (7,), (TOP - 1,), (TOP,)]
 
 
+@settings(deadline=None)
+@given(values=st.lists(st.sampled_from([0, 1, 1 << 60, TOP - 1, TOP]), max_size=12), most=st.integers(1, 20))
+def test_what_repeats_is_found_once(tmp_path_factory: pytest.TempPathFactory, values: list[int], most: int) -> None:
+    folder = tmp_path_factory.mktemp("spool")
+    expected = sorted(value for value, times in Counter(values).items() if times > 1)
+    for few in (0, 100):
+        names = iter(folder / f"{few}-{n}" for n in range(1000))
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(pairs, "FEW", few)
+            patched.setattr(pairs, "IN_MEMORY", most)
+            matcher = Matcher(lambda names=names: next(names))
+            matcher.add(memoryview(array(values)))
+            assert [value for piece in matcher.repeated() for value in piece] == expected
+
+
 @pytest.mark.parametrize("uneven", [0, 3])
 def test_few_and_many_are_matched_and_summed_alike(uneven: int) -> None:
     layout, values = Layout.of(attributes=False), [n << 2 | side for n in range(50_000) for side in (0, 1)]
