@@ -12,10 +12,9 @@ from pathlib import Path
 
 from reconciler.address import TargetKey
 from reconciler.course import Course
-from reconciler.data import candidates
-from reconciler.data.candidates import Digest
 from reconciler.data.checks import RULES
 from reconciler.data.inputs import Inputs
+from reconciler.data.sql import Digest, digest
 from reconciler.data.staged import Counts, Staged
 from reconciler.data.told import Excerpt, Where
 from reconciler.plan.values import Op
@@ -36,7 +35,7 @@ class Ground:
     locate: Callable[[DataFile], Path]
     """A small file of the state: its digest is checked every time."""
     retry_rejects: bool = False
-    digest: Digest = candidates.digest
+    digest: Digest = digest
     """The hash of the fast path; its collisions cost time, never a row."""
 
 

@@ -9,20 +9,12 @@ No hash outlives the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.data.engine import Engine
 from reconciler.data.pairs import UNEVEN, Layout, Matcher, Side, summed
-from reconciler.data.sql import disjunction, ident
-
-Digest = Callable[[str], str]
-"""SQL of an identifier column → SQL of its 64-bit hash."""
-
-
-def digest(column: str) -> str:
-    """The hash by which both sides are joined."""
-    return f"hash({column})"
+from reconciler.data.sql import Digest, digest, disjunction, ident
 
 
 def fold(column: str = "id") -> str:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.address import IdType
-from reconciler.data import candidates, checks, people, verdict
+from reconciler.data import checks, people, verdict
 from reconciler.data.baseline import PRESENT, Told
-from reconciler.data.candidates import Digest, Search
+from reconciler.data.candidates import Search
 from reconciler.data.engine import Engine
 from reconciler.data.gather import Gathered, everybody, narrowed, newcomers
 from reconciler.data.groups import group_of
 from reconciler.data.membership import Members
 from reconciler.data.rejects import collect
-from reconciler.data.sql import CASED, Person, ident, key_hash, key_text, lit
+from reconciler.data.sql import CASED, Digest, Person, digest, ident, key_hash, key_text, lit
 from reconciler.data.staged import Counts, Staged
 from reconciler.data.verdict import Inputs, Rules
 
@@ -40,7 +40,7 @@ class Request:
     """Wire item of a row as SQL text, to count bytes."""
 
 
-def diff(engine: Engine, request: Request, *, digest: Digest = candidates.digest) -> Staged:
+def diff(engine: Engine, request: Request, *, digest: Digest = digest) -> Staged:
     """Stages the delta of one target. Raises SourceError when a source cannot be read."""
     told = request.told
     gathered = _gathered(engine, request, digest)

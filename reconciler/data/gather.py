@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from reconciler.data import candidates
 from reconciler.data.baseline import PRESENT
 from reconciler.data.candidates import Found, Search, fold
-from reconciler.data.candidates import digest as plain
 from reconciler.data.engine import Engine
 from reconciler.data.membership import DOUBLED, Members
-from reconciler.data.sql import CASED, DUCK_TYPES, disjunction, ident, key_hash, lit, stored_hash
+from reconciler.data.sql import CASED, DUCK_TYPES, digest, disjunction, ident, key_hash, lit, stored_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +160,7 @@ def _near(engine: Engine, rows: str, *, cased: bool) -> str | None:
     ours = engine.count(f"SELECT count(*) FROM {rows} WHERE id <> lower(id)") > 0
     if not cased and not ours:
         return None
-    others = f" ELSE {plain('id')}" if ours else ""
+    others = f" ELSE {digest('id')}" if ours else ""
     lower = f"CASE WHEN cased THEN {fold()}{others} END"
     return f"{lower} IN (SELECT {fold()} FROM {rows} WHERE id IS NOT NULL)"
 

@@ -42,6 +42,15 @@ def disjunction(terms: Iterable[str]) -> str:
     return " OR ".join(f"({term})" for term in terms) or "FALSE"
 
 
+Digest = Callable[[str], str]
+"""SQL of an identifier column → SQL of its 64-bit hash."""
+
+
+def digest(column: str) -> str:
+    """The hash by which identifiers are found. No hash outlives the run."""
+    return f"hash({column})"
+
+
 CASED = "id <> lower(id) AS cased"
 """SQL of the column of delta files that says which identifiers lower case would change."""
 

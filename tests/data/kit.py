@@ -16,10 +16,11 @@ from typing import Any
 import duckdb
 
 from reconciler.address import TargetKey, account_of
-from reconciler.data import candidates, refusals
+from reconciler.data import refusals
 from reconciler.data.checks import RULES
 from reconciler.data.engine import Engine
 from reconciler.data.reject_list import Rejected
+from reconciler.data.sql import Digest, digest
 from reconciler.data.staged import Staged
 from reconciler.errors import Location
 from reconciler.evaluate import evaluate
@@ -168,7 +169,7 @@ class Shop:
         now: datetime = NOW,
         retry_rejects: bool = False,
         exact: bool = False,
-        digest: candidates.Digest = candidates.digest,
+        digest: Digest = digest,
         engine_of: Callable[..., Engine] = Engine,
         **fields: Any,
     ) -> dict[TargetKey, Turn]:

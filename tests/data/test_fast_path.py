@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.data import baseline, gather, pairs
-from reconciler.data.candidates import Digest
 from reconciler.data.engine import Engine
+from reconciler.data.sql import Digest
 from reconciler.spec import Spec
 from tests.data.kit import Shop, Turn, documents, resolution
 
