@@ -98,7 +98,7 @@ def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | No
     if told.told is None or rules.everybody or not request.same_rules or len(request.links) != 1:
         return everybody(engine, request.links, told.told)
     members = request.links[0]
-    types = {a.name: a.type for a in members.link.attributes}
+    types = {a.name: a.type for a in members.link.attributes if a.name in rules.sent}
     search = Search(
         members=members.compared(),
         outside="outside" if members.keyed else "FALSE",
@@ -108,7 +108,7 @@ def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | No
         uncertain=told.uncertain,
         attributes=types,
         told_attributes=told.attributes,
-        reasons=[f"r:{name}" for name in types],
+        reasons=[f"r:{a.name}" for a in members.link.attributes],
         digest=digest,
     )
     return narrowed(engine, members, search, told.told)

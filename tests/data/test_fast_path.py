@@ -157,6 +157,35 @@ def test_a_row_that_cannot_be_trusted_any_more_is_reported_though_nothing_else_c
     assert held == turn.staged.counts.rows_read - turn.staged.counts.members
 
 
+TYPED = {"string": "'a'", "url": "'https://a.b/c'", "integer": "1", "boolean": "true", "list<string>": "['a']"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("list<string>", "string"), ("list<string>", "url"), ("string", "list<string>"), ("integer", "boolean")],
+)
+def test_an_attribute_that_became_another_type_does_not_keep_consent_from_being_compared(
+    shop: Shop, before: str, after: str
+) -> None:
+    fields = {"pid": "string", "ok": "boolean"} | {f"f{n}": kind for n, kind in enumerate(TYPED)}
+    values = ", ".join(f"{value} AS f{n}" for n, value in enumerate(TYPED.values()))
+
+    def carrying(kind: str) -> list[Spec]:
+        return documents(
+            catalogue={"source": {"path": "people.parquet"}, "key": "pid", "fields": fields, "consent": "ok"},
+            identifier={"custom_id": "pid"},
+            attributes={"x": f"f{list(TYPED).index(kind)}"},
+            declared={"x": kind},
+        )
+
+    shop.parquet("people.parquet", f"SELECT 'p' || range AS pid, true AS ok, {values} FROM range(20)")
+    shop.apply(carrying(before))
+    shop.parquet("people.parquet", f"SELECT 'p' || range AS pid, range <> 7 AS ok, {values} FROM range(20)")
+    turn = shop.look(carrying(after))
+    assert set(turn.of("consent")) == {"p7"}
+    assert said(turn) == said(shop.look(carrying(after), exact=True))
+
+
 def one_for(*ids: str) -> Digest:
     """A hash under which these identifiers collide, and no others."""
     listed = ", ".join(f"'{one}'" for one in ids)
