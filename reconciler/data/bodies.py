@@ -37,6 +37,13 @@ class Bodies:
             self._forget()
             items = f"SELECT concat({self._item}, ',') FROM {self._from} WHERE file_row_number >= {start}"
             self._stream, self._at = self._engine.texts(items), start
+        try:
+            return b"".join([b"[", *self._taken(start, stop), b"]"])
+        except BaseException:
+            self._forget()  # a stream that failed would seem to have ended
+            raise
+
+    def _taken(self, start: int, stop: int) -> list[memoryview]:
         parts: list[memoryview] = []
         while self._at < stop:
             if self._read == len(self._piece):
@@ -48,7 +55,7 @@ class Bodies:
             self._read, self._at = self._read + number, self._at + number
         if parts:
             parts[-1] = parts[-1][:-1]  # the comma behind the last row
-        return b"".join([b"[", *parts, b"]"])
+        return parts
 
     def kinds(self, start: int, stop: int) -> list[str]:
         """Row kinds of [start, stop)."""
@@ -66,8 +73,8 @@ class Bodies:
         self._forget()
         return self._engine.rows(f"SELECT {rows}")
 
-    def _missing(self, start: int, stop: int) -> AssertionError:
-        self._forget()
+    @staticmethod
+    def _missing(start: int, stop: int) -> AssertionError:
         return AssertionError(f"the delta file has no rows {start} to {stop}")
 
     def _forget(self) -> None:

@@ -21,6 +21,7 @@ from reconciler.data.bodies import MEMORY, Bodies
 from reconciler.data.engine import Engine
 from reconciler.data.engines import Engines
 from reconciler.data.values import typed
+from reconciler.errors import SourceError
 from tests.data.kit import Shop, documents, resolution
 
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
@@ -98,6 +99,17 @@ def test_files_of_long_texts_have_small_row_groups(shop: Shop, *, fresh: bool) -
         layers = shop.known[target.key].baseline.files
         fold(engine, layers, attributes={"page": "url"}, path_of=lambda file: shop.root / file.path, to=base)
     assert largest_group(base) <= 10_240
+
+
+def test_a_slice_that_failed_fails_the_same_way_again(tmp_path: Path) -> None:
+    file = tmp_path / "delta.parquet"
+    with duckdb.connect() as engine:
+        engine.execute(f"COPY (SELECT 'x' AS id, 'add' AS kind FROM range(9)) TO '{file}' (FORMAT parquet)")
+    with Engine(now=NOW) as engine:
+        bodies = Bodies(engine, file, "CAST(CAST(id AS INTEGER) AS VARCHAR)")
+        for _ in range(2):
+            with pytest.raises(SourceError, match="could not be read"):
+                bodies.take(0, 9)
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
