@@ -56,6 +56,8 @@ class Rules:
     delete: bool = True
     extension: bool = False
     email: bool = False
+    keyed: bool = False
+    """The key is the identifier."""
 
 
 Sent = tuple[str, Values]
@@ -127,7 +129,8 @@ class Night:
         return row.ok == "true" and row.key not in self.world.suppressed
 
     def own(self, row: Row) -> list[str]:
-        found = (normal(text, email=self.rules.email) for text in (row.uid, row.alt))
+        texts = (row.key,) if self.rules.keyed else (row.uid, row.alt)
+        found = (normal(text, email=self.rules.email) for text in texts)
         return [one for one in found if one is not None]
 
     def devices(self, key: str | None) -> list[str]:

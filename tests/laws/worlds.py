@@ -43,15 +43,15 @@ def worlds(draw: st.DrawFn, *, email: bool = False) -> World:
     return World(rows, tuple(graph), suppressed | {"0"})
 
 
+KEYED = {"keyed": True}
 LINK_ONE = st.builds(Wiring, st.just("n"), st.sampled_from([{"t": "tier"}, {}, {"t": "tier", "c": "city"}]))
 
 
 @st.composite
 def audiences(draw: st.DrawFn) -> Rules:
     """One link that fills an audience."""
-    return Rules(
-        (draw(LINK_ONE),), delete=draw(st.booleans()), extension=draw(st.booleans()), email=draw(st.booleans())
-    )
+    how = draw(st.sampled_from([{}, {"extension": True}, {"email": True}, {"email": True, "extension": True}, KEYED]))
+    return Rules((draw(LINK_ONE),), delete=draw(st.booleans()), **how)
 
 
 @st.composite
@@ -59,7 +59,8 @@ def profiles(draw: st.DrawFn) -> Rules:
     """One or two links that feed profiles."""
     one = Wiring("n", {"t": "tier"}, unset=draw(st.booleans()))
     two = Wiring("m", {"c": "city"}, unset=draw(st.booleans()))
-    return Rules((one, two) if draw(st.booleans()) else (one,), profiles=True, extension=draw(st.booleans()))
+    how = draw(st.sampled_from([{}, {"extension": True}, KEYED]))
+    return Rules((one, two) if draw(st.booleans()) else (one,), profiles=True, **how)
 
 
 def sources() -> dict[str, Any]:
@@ -81,7 +82,7 @@ def specs(rules: Rules) -> list[Spec]:
     for at, wiring in enumerate(rules.links):
         options: dict[str, Any] = {
             "where": f"{wiring.chooses} > 0",
-            "identifier": {"email" if rules.email else "custom_id": ["uid", "alt"]},
+            "identifier": {"email" if rules.email else "custom_id": ["pid"] if rules.keyed else ["uid", "alt"]},
             "attributes": dict(wiring.attributes),
             "action": "send_attributes" if rules.profiles else "send_emails" if rules.email else "send_custom_ids",
             "id_extension": rules.extension,
