@@ -47,11 +47,11 @@ def diff(engine: Engine, request: Request, *, digest: Digest = digest) -> Staged
     wanted = _desired(engine, request, gathered)
     if request.rules.void and not engine.count(f"SELECT count(*) FROM {wanted.table}"):
         request = replace(request, rules=replace(request.rules, void=False))  # nobody can be sent by a replace
-    decided_of = gathered.told if gathered else told.told
-    person = _person(engine, decided_of, told.asserted)
+    compared = gathered.told if gathered else told.told
+    person = _person(engine, compared, told.asserted)
     inputs = Inputs(
         desired=wanted,
-        told=decided_of,
+        told=compared,
         uncertain=told.uncertain,
         asserted=told.asserted,
         person=person,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from difflib import get_close_matches
 from itertools import pairwise
@@ -27,6 +28,10 @@ _NO_PARQUET = re.compile(r"(?:No magic bytes|Footer length error|^.*Error: File)
 _OVERFLOW = re.compile(r"^[\w ]*(?:: Overflow(?: in (?:HUGEINT )?\w+)?)?")
 _INNER = re.compile(r'"exception_message":"((?:[^"\\]|\\.)*)"')
 """What a background thread of DuckDB says, in the JSON it wraps it in."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the operating system says when there is no space left for us."""
 
 
 def no_space(why: str) -> SourceError:

@@ -15,7 +15,8 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.data.explain import no_space
+from reconciler.data.explain import FULL, no_space
+from reconciler.errors import SourceError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -177,6 +178,9 @@ class Sorter:
 
         if not self._files:
             self._files = [self._path() for _ in range(1 << _PARTS)]
+            with _explaining():
+                for file in self._files:
+                    file.touch(mode=0o600)
         found = self._sorted()
         bounds = np.arange(1, 1 << _PARTS, dtype=np.uint64) << np.uint64(64 - _PARTS)
         with _explaining():
@@ -212,7 +216,12 @@ def _explaining() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise no_space(str(error)) from None
+        why = error.strerror or str(error)
+        if error.errno in FULL:
+            raise no_space(why) from None
+        raise SourceError(
+            "intermediate results cannot be kept", why=why, fix="check the temporary folder (TMPDIR); nothing was sent"
+        ) from None
 
 
 def unpaired(values: Values, layout: Layout) -> Iterator[Values]:

@@ -6,7 +6,6 @@ twice and a value that is not of its declared type must become a reject with a r
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from reconciler.data.engine import Engine
-from reconciler.data.explain import SqlInvalid, no_space
+from reconciler.data.explain import FULL, SqlInvalid, no_space
 from reconciler.data.sql import ident, lit, lit_list
 from reconciler.data.sqlguard import Rejected, check_source
 from reconciler.data.stamp import Stamps, stamps, unmoved
@@ -75,7 +74,7 @@ def reading() -> Iterator[None]:
         yield
     except OSError as error:
         why = error.strerror or ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             raise no_space(why) from error
         fix = "check its permissions; nothing was sent"
         raise SourceError(f"{error.filename or 'a source'} cannot be read", why=why, fix=fix) from error

@@ -120,6 +120,21 @@ def test_a_full_disk_is_one_clear_error() -> None:
         sorter.add(array([3]))
 
 
+def test_a_temporary_folder_that_is_gone_is_not_called_a_full_disk(tmp_path: Path) -> None:
+    sorter = Sorter(lambda: tmp_path / "gone" / "values", most=2)
+    sorter.add(array([1, 2]))
+    with pytest.raises(SourceError, match="cannot be kept") as error:
+        sorter.add(array([3]))
+    assert "TMPDIR" in str(error.value)
+
+
+def test_only_we_can_read_what_does_not_fit_the_memory(tmp_path: Path) -> None:
+    names = iter(tmp_path / str(n) for n in range(64))
+    sorter = Sorter(lambda: next(names), most=2)
+    sorter.add(array([1, 2, 3]))
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_value_is_made_of_prefix_attributes_and_side(layout: Layout) -> None:
     ones, mark = f"{TOP}::UBIGINT", int(Side.ODD)
