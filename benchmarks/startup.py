@@ -29,15 +29,16 @@ sys.exit(code)
 """
 IMPORTING = """
 import gc, importlib, os, sys
-os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # this and the next line as the command line does
+os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # this and all about gc as the command line does
 gc.set_threshold(200_000, 20, 50)
 for name in sys.argv[1:]:
     try:
-        if name == "httpx":  # a client leaves parts of it out
+        if name.partition(".")[0] in ("httpx", "httpcore"):  # as a client does: it leaves parts of them out
             importlib.import_module("reconciler.batch.http").import_httpx()
         importlib.import_module(name)
     except ImportError:
         pass
+gc.freeze()
 """
 
 

@@ -68,7 +68,10 @@ def cli() -> None:
 def main() -> None:
     """Entry point: runs a command and turns every outcome into one clear message and a documented exit code."""
     gc.set_threshold(200_000, 20, 50)  # documents, state and plan of thousands of links are no garbage
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if "_duckdb" not in sys.modules:  # which tells on standard error what nobody took apart
+        gc.freeze()  # the process ends: no last look for cycles among all it has made
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

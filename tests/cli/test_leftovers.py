@@ -71,3 +71,10 @@ def test_only_folders_of_dead_processes_of_ours_are_removed(temporary: Path) -> 
         living.wait()
         sweep(temporary)
         assert sorted([*temporary.iterdir(), theirs]) == before
+
+
+def test_what_a_library_says_at_the_end_of_the_process_is_not_shown(batchctl: Command) -> None:
+    """DuckDB's binding lists on standard error what was never taken apart."""
+    asked, recognised = batchctl.process("apply", "--auto-approve"), batchctl.process("plan")
+    assert (asked.returncode, recognised.returncode) == (0, 0)
+    assert "leaked" not in asked.stderr + recognised.stderr
