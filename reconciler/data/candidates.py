@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.data.engine import Engine
-from reconciler.data.pairs import UNEVEN, Layout, Matcher, Side, summed
+from reconciler.data.pairs import FEW, UNEVEN, Layout, Matcher, Side, summed
 from reconciler.data.sql import Digest, digest, disjunction, ident
 
 
@@ -23,12 +23,23 @@ def fold(column: str = "id") -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The members of one link."""
+
+    rows: str
+    outside: str
+    """SQL that is true for `rows` that are no members; whoever has their identifier is looked at exactly."""
+    attributes: Mapping[str, str]
+    """Logical type of every attribute of the rows."""
+    reasons: Sequence[str]
+    """Columns that are NULL when all is well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """What two sides are compared by."""
 
-    members: str
-    outside: str
-    """SQL that is true for rows of `members` that are none; whoever has their identifier is looked at exactly."""
+    parts: Sequence[Part]
     told: str
     """Every identifier once."""
     later: str | None
@@ -36,17 +47,21 @@ class Search:
     barred: str | None
     """Whoever has one of these identifiers is looked at exactly."""
     uncertain: str | None
-    attributes: Mapping[str, str]
-    """Logical type of every attribute of the members."""
     told_attributes: Mapping[str, str]
-    reasons: Sequence[str]
-    """Member columns that are NULL when all is well."""
     digest: Digest = digest
+
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        """Name and logical type of every attribute of either side, in order."""
+        kinds = dict(self.told_attributes)
+        for part in self.parts:
+            kinds.update(part.attributes)
+        return sorted(kinds.items())
 
     @property
     def layout(self) -> Layout:
         """How the values of both sides are made."""
-        return Layout.of(attributes=bool(self.attributes or self.told_attributes))
+        return Layout.of(attributes=bool(self.kinds))
 
     def prefix(self, column: str) -> str:
         """SQL of what identifiers are found by."""
@@ -73,6 +88,8 @@ class Found:
 
     table: str
     """Prefixes ``h`` of the identifiers that have to be looked at exactly."""
+    most: bool
+    """They are so many that to look at everybody takes less."""
     members: Sum
     """Of members that nothing is odd about."""
     told: Sum
@@ -82,19 +99,22 @@ def find(engine: Engine, search: Search, barred: str | None) -> Found:
     """Every identifier that has to be looked at exactly. `barred` is a table of hashes ``h`` of identifiers."""
     layout = search.layout
     matcher = Matcher(lambda: engine.path("values", ""))
-    told = _taken(engine, _valued(search, search.told, search.told_attributes), matcher)
-    members = _taken(engine, _valued(search, search.members, search.attributes, member=True), matcher)
+    told, members = _taken(engine, _valued(search, search.told), matcher), Sum()
+    for part in search.parts:
+        members += _taken(engine, _valued(search, part.rows, part), matcher)
     if barred is not None:
         _taken(engine, f"SELECT {layout.value('h', '0', str(int(Side.OUTSIDE)))} AS v, h AS c FROM {barred}", matcher)
     table = ident(engine.table("candidates"))
     engine.run(f"CREATE TEMP TABLE {table} (h UBIGINT)")
+    unequal = 0
     for alone in matcher.unpaired(layout):
         engine.insert(table, alone)
+        unequal += len(alone)
     nobody = "(SELECT CAST(NULL AS VARCHAR) AS id)"  # rows without identifier are looked at: their hash is one too
     for exact in (search.uncertain, search.later, nobody):
         if exact is not None:
             engine.run(f"INSERT INTO {table} SELECT {search.prefix('id')} FROM {exact}")
-    return Found(table=table, members=members, told=told)
+    return Found(table=table, most=unequal > max(FEW, (members.rows + told.rows) // 4), members=members, told=told)
 
 
 def _taken(engine: Engine, sql: str, matcher: Matcher) -> Sum:
@@ -106,26 +126,25 @@ def _taken(engine: Engine, sql: str, matcher: Matcher) -> Sum:
     return total
 
 
-def total(engine: Engine, search: Search, rows: str, *, member: bool) -> Sum:
-    """The same sum over few rows of one side."""
-    attributes = search.attributes if member else search.told_attributes
-    plain = f"FROM ({_valued(search, rows, attributes, member=member)}) WHERE v & {UNEVEN} = 0"
+def total(engine: Engine, search: Search, rows: str, part: Part | None = None) -> Sum:
+    """The same sum over few rows of one part, or of those told."""
+    plain = f"FROM ({_valued(search, rows, part)}) WHERE v & {UNEVEN} = 0"
     rows_found, hashes = engine.row(f"SELECT count(*), coalesce(sum(c), 0) {plain}")
     return Sum(int(str(rows_found)), int(str(hashes)) % (1 << 64))
 
 
-def _valued(search: Search, relation: str, attributes: Mapping[str, str], *, member: bool = False) -> str:
-    """SQL of the value ``v`` of every row by which both sides are matched, and of its independent hash ``c``."""
-    kinds = {**search.told_attributes, **search.attributes}
-    sorted_kinds = [(name, kinds[name]) for name in sorted(kinds)]
-    side = str(int(Side.TOLD))
-    if member:
-        odd = disjunction(["faulty", *(f"{ident(name)} IS NOT NULL" for name in search.reasons)])
-        whens = f"WHEN {search.outside} THEN {int(Side.OUTSIDE)} WHEN {odd} THEN {int(Side.ODD)}"
+def _valued(search: Search, relation: str, part: Part | None = None) -> str:
+    """SQL of the value ``v`` of every row, of a part or told, by which both sides are matched, and of its independent
+    hash ``c``."""
+    kinds, present, side = search.kinds, search.told_attributes, str(int(Side.TOLD))
+    if part is not None:
+        present = part.attributes
+        odd = disjunction(["faulty", *(f"{ident(name)} IS NOT NULL" for name in part.reasons)])
+        whens = f"WHEN {part.outside} THEN {int(Side.OUTSIDE)} WHEN {odd} THEN {int(Side.ODD)}"
         side = f"CASE {whens} ELSE {int(Side.MEMBER)} END"
-    carried = f"hash({', '.join(_plain(sorted_kinds, attributes))})" if kinds else "0"
+    carried = f"hash({', '.join(_plain(kinds, present))})" if kinds else "0"
     value = search.layout.value(search.digest("id"), carried, side)
-    return f"SELECT {value} AS v, {contents(sorted_kinds, attributes)[0]} AS c FROM {relation} WHERE id IS NOT NULL"
+    return f"SELECT {value} AS v, {contents(kinds, present)[0]} AS c FROM {relation} WHERE id IS NOT NULL"
 
 
 def hashes(engine: Engine, relation: str, digest: Digest) -> str:

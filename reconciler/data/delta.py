@@ -13,9 +13,9 @@ from pathlib import Path
 from reconciler.address import IdType
 from reconciler.data import checks, people, verdict
 from reconciler.data.baseline import PRESENT, Told
-from reconciler.data.candidates import Search
+from reconciler.data.candidates import Part, Search
 from reconciler.data.engine import Engine
-from reconciler.data.gather import Gathered, everybody, narrowed, newcomers
+from reconciler.data.gather import Gathered, by_key, everybody, narrowed, newcomers
 from reconciler.data.groups import group_of
 from reconciler.data.membership import Members
 from reconciler.data.rejects import collect
@@ -95,23 +95,29 @@ def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | No
     if nothing and len(request.links) == 1 and not (rules.profiles or rules.void):
         refused = checks.identifier_reason("id", request.id_type, profiles=False)
         return newcomers(engine, request.links[0], rules.attributes, sent=rules.sent, refused=refused)
-    if told.told is None or rules.everybody or not request.same_rules or len(request.links) != 1:
+    if told.told is None or rules.everybody or not request.same_rules:
         return everybody(engine, request.links, told.told)
-    members = request.links[0]
-    types = {a.name: a.type for a in members.link.attributes if a.name in rules.sent}
+    keyed = by_key(request.links)
+    barred = _union(f"SELECT id FROM {found}" for m in request.links if (found := m.barred(keyed=keyed)))
     search = Search(
-        members=members.compared(),
-        outside="outside" if members.keyed else "FALSE",
+        parts=[_part(members, keyed=keyed, sent=rules.sent) for members in request.links],
         told=told.base or told.told,
         later=told.later,
-        barred=members.barred,
+        barred=f"({barred})" if barred else None,
         uncertain=told.uncertain,
-        attributes=types,
         told_attributes=told.attributes,
-        reasons=[f"r:{a.name}" for a in members.link.attributes],
         digest=digest,
     )
-    return narrowed(engine, members, search, told.told)
+    return narrowed(engine, request.links, search, told.told)
+
+
+def _part(members: Members, *, keyed: bool, sent: Collection[str]) -> Part:
+    return Part(
+        rows=members.compared(keyed=keyed),
+        outside="outside" if keyed else "FALSE",
+        attributes={a.name: a.type for a in members.link.attributes if a.name in sent},
+        reasons=[f"r:{a.name}" for a in members.link.attributes],
+    )
 
 
 def _desired(engine: Engine, request: Request, gathered: Gathered | None) -> people.Desired:

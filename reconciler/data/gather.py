@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.data import candidates
 from reconciler.data.baseline import PRESENT
-from reconciler.data.candidates import Found, Search, fold
+from reconciler.data.candidates import Found, Search, Sum, fold
 from reconciler.data.engine import Engine
 from reconciler.data.membership import DOUBLED, Members
 from reconciler.data.sql import CASED, DUCK_TYPES, digest, disjunction, ident, key_hash, lit, stored_hash
@@ -40,26 +40,39 @@ class Gathered:
 
 def everybody(engine: Engine, links: Sequence[Members], told: str | None) -> Gathered:
     """All rows of both sides."""
+    return Gathered(rows=_rows(engine, links, [members.rows for members in links]), told=told)
+
+
+def narrowed(engine: Engine, links: Sequence[Members], search: Search, told: str) -> Gathered:
+    """The rows that may differ from what was told, or everybody when it cannot be proven that no other does.
+
+    `search` has a part for each link.
+    """
+    barred = candidates.hashes(engine, search.barred, search.digest) if search.barred else None
+    found = candidates.find(engine, search, barred)
+    gathered = None if found.most else _gathered(engine, links, search, found)
+    if gathered is None:
+        return everybody(engine, links, told)
+    barred_too = candidates.met(engine, search, barred, found.table)
+    gathered = replace(gathered, barred=barred_too or gathered.others is not None)
+    return _paired(engine, links[0], gathered) if by_key(links) else gathered
+
+
+def by_key(links: Sequence[Members]) -> bool:
+    """Whether keys on more than one row are met by comparing identifiers: of one link that is `keyed`."""
+    return len(links) == 1 and links[0].keyed
+
+
+def _rows(engine: Engine, links: Sequence[Members], relations: Sequence[str]) -> str:
+    """A table of the rows of all links, of which each has its relation."""
     table = ident(engine.table("rows"))
     mappings = list(dict.fromkeys(members.link.mapping.name for members in links))
     parts = [
-        f"SELECT {_picked(members, n, mappings.index(members.link.mapping.name))} FROM {members.rows}"
-        for n, members in enumerate(links)
+        f"SELECT {_picked(members, n, mappings.index(members.link.mapping.name))} FROM {relation}"
+        for n, (members, relation) in enumerate(zip(links, relations, strict=True))
     ]
     engine.run(f"CREATE TEMP TABLE {table} AS {' UNION ALL BY NAME '.join(parts)}")
-    return Gathered(rows=table, told=told)
-
-
-def narrowed(engine: Engine, members: Members, search: Search, told: str) -> Gathered:
-    """The rows of one link that may differ from what was told, or everybody when it cannot be proven that no other does."""
-    barred = candidates.hashes(engine, search.barred, search.digest) if search.barred else None
-    found = candidates.find(engine, search, barred)
-    gathered = _gathered(engine, members, search, found)
-    if gathered is None:
-        return everybody(engine, [members], told)
-    barred_too = candidates.met(engine, search, barred, found.table)
-    gathered = replace(gathered, barred=barred_too or gathered.others is not None)
-    return _paired(engine, members, gathered) if members.keyed else gathered
+    return table
 
 
 def newcomers(
@@ -71,7 +84,7 @@ def newcomers(
     they have a column for each of `attributes` (name → logical type), with values where it is `sent`.
     `refused` is SQL of the reason to refuse an identifier.
     """
-    rows, barred = members.unpaired if members.keyed else members.rows, members.barred
+    rows, barred = members.unpaired if members.keyed else members.rows, members.barred(keyed=members.keyed)
     everyone, outside = (members.everyone, "outside") if members.keyed else (rows, "FALSE")
     odd = ident(engine.table("odd"))
     reasons = [f"({refused})", *(ident(f"r:{one.name}") for one in members.link.attributes)]
@@ -125,26 +138,27 @@ def _paired(engine: Engine, members: Members, gathered: Gathered) -> Gathered:
     return replace(gathered, doubled=doubled)
 
 
-def _gathered(engine: Engine, members: Members, search: Search, found: Found) -> Gathered | None:
+def _gathered(engine: Engine, links: Sequence[Members], search: Search, found: Found) -> Gathered | None:
     """The rows whose identifiers were found; None when the others are not proven to be the same on both sides."""
 
     def among(column: str) -> str:
         return f"{search.prefix(column)} IN (SELECT h FROM {found.table})"
 
-    everyone = ident(engine.table("everyone"))
-    engine.run(f"CREATE TEMP TABLE {everyone} AS SELECT * FROM {members.compared(among)}")
-    rows, others = ident(engine.table("rows")), None
-    if members.keyed and engine.count(f"SELECT count(*) FROM {everyone} WHERE outside"):
-        others = f"SELECT key FROM {everyone} WHERE outside"
-    engine.run(
-        f"CREATE TEMP TABLE {rows} AS SELECT {_picked(members, 0, 0)} FROM {everyone} WHERE NOT {search.outside}"
-    )
+    keyed, others, summed = by_key(links), None, Sum()
+    everyone = [ident(engine.table("everyone")) for _ in links]
+    for members, part, table in zip(links, search.parts, everyone, strict=True):
+        engine.run(f"CREATE TEMP TABLE {table} AS SELECT * FROM {members.compared(keyed=keyed, test=among)}")
+        summed += candidates.total(engine, search, table, part)
+    if keyed and engine.count(f"SELECT count(*) FROM {everyone[0]} WHERE outside"):
+        others = f"SELECT key FROM {everyone[0]} WHERE outside"
+    ours = [f"{table} WHERE NOT {part.outside}" for table, part in zip(everyone, search.parts, strict=True)]
+    rows = _rows(engine, links, ours)
     (cased,) = engine.row(f"SELECT coalesce(bool_or(cased), FALSE) FROM {search.told}")
     near = _near(engine, rows, cased=bool(cased))
     both = candidates.pick(engine, "told", search.told, looked=among("id"), near=near)
     told, near = (f"(SELECT * EXCLUDE (near) FROM {both} WHERE {test})" for test in ("NOT near", "near"))
-    others_told = found.told - candidates.total(engine, search, told, member=False)
-    if found.members - candidates.total(engine, search, everyone, member=True) != others_told:
+    others_told = found.told - candidates.total(engine, search, told)
+    if found.members - summed != others_told:
         return None
     if search.later is not None:
         told = (

@@ -127,15 +127,15 @@ class Members:
         """Relation (key, id) of the catalogue's rows with a key that are not in *rows*, for links that are `keyed`."""
         return self.mapped.own(f"NOT ({self.opened.eligible(self.engine_table)} AND {self.chosen})")
 
-    @property
-    def barred(self) -> str | None:
-        """Relation (key, id): whoever has one of these identifiers has to be looked at exactly, besides those `outside`."""
-        return self.withheld if not self.keyed or self.mapped.spelled else None
+    def barred(self, *, keyed: bool) -> str | None:
+        """Relation (key, id): whoever has one of these identifiers has to be looked at exactly, besides those `outside`
+        where links are compared as `keyed`."""
+        return self.withheld if not keyed or self.mapped.spelled else None
 
-    def compared(self, test: Test | None = None) -> str:
-        """What is compared with what was told: *everyone* where links are `keyed`, else *rows*; only those whose
-        identifier passes the `test`."""
-        return self._rows(doubled=not self.keyed and self.opened.doubles > 0, everyone=self.keyed, test=test)
+    def compared(self, *, keyed: bool, test: Test | None = None) -> str:
+        """What is compared with what was told: *everyone* where links are compared as `keyed`, else *rows*; only those
+        whose identifier passes the `test`."""
+        return self._rows(doubled=not keyed and self.opened.doubles > 0, everyone=keyed, test=test)
 
     def _rows(self, *, doubled: bool, everyone: bool = False, test: Test | None = None) -> str:
         mapped, chosen = self.mapped, self.chosen

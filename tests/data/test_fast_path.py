@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.data import baseline, gather, pairs
+from reconciler.data import baseline, candidates, gather, pairs
 from reconciler.data.engine import Engine
 from reconciler.data.sql import Digest
 from reconciler.spec import Spec
-from tests.data.kit import Shop, Turn, documents, resolution
+from tests.data.kit import Shop, Turn, documents, link, resolution
 
 FIELDS = {"pid": "string", "mail": "string", "tier": "string", "score": "float", "ok": "boolean"}
 CATALOGUE = {"source": {"path": "people.csv"}, "key": "pid", "fields": FIELDS, "consent": "ok"}
@@ -29,6 +29,17 @@ KEYED = documents(
     where="mail <> 'b' AND score > 0",
 )  # fmt: skip
 BARE = documents(catalogue=CATALOGUE, identifier={"custom_id": "pid"}, where="mail <> 'b'")
+FEEDING = [
+    *documents(
+        catalogue=CATALOGUE, action="send_attributes", identifier={"custom_id": "mail"}, attributes={"tier": "tier"},
+        declared={"tier": "string", "score": "float"}, on_exit="unset",
+    ),
+    *link(
+        "two", action="send_attributes", identifier={"custom_id": "pid"}, attributes={"score": "score"},
+        where="mail <> 'b'", on_exit="unset",
+    ),
+]  # fmt: skip
+"""Two links that feed the profiles."""
 Row = tuple[str, str, str, str, str]
 
 
@@ -52,6 +63,12 @@ def in_any_order(turn: Turn) -> object:
     )
 
 
+def one_for(*ids: str) -> Digest:
+    """A hash under which these identifiers collide, and no others."""
+    listed = ", ".join(f"'{one}'" for one in ids)
+    return lambda column: f"CASE WHEN {column} IN ({listed}) THEN 1::UBIGINT ELSE hash({column}) END"
+
+
 ROWS = st.lists(
     st.tuples(
         st.sampled_from(["p1", "P1", "p2", "p3", "p4", "p5", "p6", "p7", ""]),
@@ -67,7 +84,7 @@ ROWS = st.lists(
 @settings(max_examples=16, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     nights=st.lists(ROWS, min_size=3, max_size=3),
-    specs=st.sampled_from([PLAIN, CARRYING, KEYED, BARE]),
+    specs=st.sampled_from([PLAIN, CARRYING, KEYED, BARE, FEEDING]),
     in_memory=st.sampled_from([1, 3, pairs.IN_MEMORY]),
     few=st.sampled_from([0, 10]),
     large=st.sampled_from([0, 100_000]),
@@ -186,12 +203,6 @@ def test_an_attribute_that_became_another_type_does_not_keep_consent_from_being_
     assert said(turn) == said(shop.look(carrying(after), exact=True))
 
 
-def one_for(*ids: str) -> Digest:
-    """A hash under which these identifiers collide, and no others."""
-    listed = ", ".join(f"'{one}'" for one in ids)
-    return lambda column: f"CASE WHEN {column} IN ({listed}) THEN 1::UBIGINT ELSE hash({column}) END"
-
-
 @pytest.mark.parametrize("specs", [PLAIN, CARRYING])
 @pytest.mark.parametrize("digest", [one_for("left", "joined"), lambda _: "1::UBIGINT"])
 def test_colliding_identifiers_fall_back_to_the_exact_comparison(
@@ -226,6 +237,10 @@ def test_an_identifier_that_repeats_leaves_with_its_last_person(shop: Shop) -> N
     assert (turn.added, turn.removed, turn.staged.counts.shared) == ({"d"}, {"c"}, 1)
 
 
+def compared(*_: object) -> NoReturn:
+    raise AssertionError("everybody is compared")
+
+
 def test_people_who_share_an_identifier_do_not_make_everybody_be_compared(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,12 +250,55 @@ def test_people_who_share_an_identifier_do_not_make_everybody_be_compared(
     shop.apply(CARRYING)
     shop.write("people.csv", people(*shared, *twice, ("p6", "d", "", "", "true")))
 
-    def compared(*_: object) -> NoReturn:
-        raise AssertionError("everybody is compared")
-
     monkeypatch.setattr(gather, "everybody", compared)
     turn = shop.look(CARRYING)
     assert (turn.added, turn.removed, turn.staged.counts.shared) == ({"d"}, {"c"}, 2)
+
+
+def fed(count: int, *more: Row) -> str:
+    """People who are in both links of `FEEDING` by different identifiers."""
+    return people(*((f"p{n}", f"m{n}", "gold", "1", "true") for n in range(count)), *more)
+
+
+def test_several_links_that_feed_profiles_do_not_make_everybody_be_compared(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.write("people.csv", fed(9, ("q1", "old", "red", "2", "true"), ("q2", "b", "red", "2", "true")))
+    shop.apply(FEEDING)
+    shop.write("people.csv", fed(9, ("q1", "new", "red", "3", "true"), ("q2", "b", "red", "2", "true")))
+    exact = shop.look(FEEDING, exact=True)
+    monkeypatch.setattr(gather, "everybody", compared)
+    turn = shop.look(FEEDING)
+    assert (turn.of("add"), turn.removed) == ({"new": {"tier": "red"}, "q1": {"score": 3.0}}, {"old"})
+    assert said(turn) == said(exact)
+
+
+@pytest.mark.parametrize("digest", [one_for("old", "new"), one_for("m1", "p1"), lambda _: "1::UBIGINT"])
+def test_identifiers_of_several_links_that_collide_are_compared_exactly(shop: Shop, digest: Digest) -> None:
+    shop.write("people.csv", fed(3, ("q1", "old", "red", "2", "true")))
+    shop.apply(FEEDING)
+    shop.write("people.csv", fed(3, ("q1", "new", "red", "2", "true")))
+    turn = shop.look(FEEDING, digest=digest)
+    assert (turn.added, turn.removed) == ({"new"}, {"old"})
+    assert said(turn) == said(shop.look(FEEDING, exact=True))
+
+
+@pytest.mark.parametrize(("moved", "exact"), [(9, True), (2, False)])
+def test_where_most_differ_everybody_is_compared_at_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, moved: int, *, exact: bool
+) -> None:
+    monkeypatch.setattr(candidates, "FEW", 3)
+    rows = [(f"p{n}", f"m{n}", "gold", "1", "true") for n in range(10)]
+    shop.write("people.csv", people(*rows))
+    shop.apply(CARRYING)
+    compared: list[str] = []
+    every = gather.everybody
+    monkeypatch.setattr(gather, "everybody", lambda *given: compared.append("all") or every(*given))
+    shop.write(
+        "people.csv", people(*rows[moved:], *((key, mail, "red", *rest) for key, mail, _, *rest in rows[:moved]))
+    )
+    assert shop.look(CARRYING).added == {f"m{n}" for n in range(moved)}
+    assert bool(compared) is exact
 
 
 def test_an_identifier_that_differs_only_by_case_from_one_told_and_unchanged_is_refused(shop: Shop) -> None:
