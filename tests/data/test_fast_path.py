@@ -273,6 +273,15 @@ def test_several_links_that_feed_profiles_do_not_make_everybody_be_compared(
     assert said(turn) == said(exact)
 
 
+def test_whom_any_of_several_links_withholds_leaves(shop: Shop) -> None:
+    shop.write("people.csv", fed(9))
+    shop.apply(FEEDING)
+    shop.write("people.csv", fed(9, ("m7", "x", "gold", "1", "false")))
+    turn = shop.look(FEEDING)
+    assert set(turn.of("consent")) == {"m7"}
+    assert said(turn) == said(shop.look(FEEDING, exact=True))
+
+
 @pytest.mark.parametrize("digest", [one_for("old", "new"), one_for("m1", "p1"), lambda _: "1::UBIGINT"])
 def test_identifiers_of_several_links_that_collide_are_compared_exactly(shop: Shop, digest: Digest) -> None:
     shop.write("people.csv", fed(3, ("q1", "old", "red", "2", "true")))
