@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import csv
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -21,6 +22,8 @@ from reconciler.errors import SourceError
 
 _SNIFFED = 1 << 16
 _MARKS = ",;\t|"
+_BEYOND = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
+"""A character beyond ASCII that was decoded."""
 _READING = "auto_detect = false, store_rejects = true, parallel = false, null_padding = false, max_line_size = 16777216"
 
 
@@ -161,8 +164,8 @@ def _copied(engine: Engine, read: _Scan, broken: str, named: str) -> str:
 
 
 def _looked_at(path: Path) -> _Text:
-    """Encoding (UTF-8 when all of it is valid, else Latin-1) and number of quotes. Raises SourceError."""
-    decoder, quotes, size, valid = codecs.getincrementaldecoder("utf-8")(), 0, 0, True
+    """Encoding and number of quotes. Raises SourceError."""
+    spoken, quotes, size = _Spoken(), 0, 0
     blanks, ends = False, b""
     with path.open("rb") as file:
         while chunk := file.read(1 << 22):
@@ -175,11 +178,37 @@ def _looked_at(path: Path) -> _Text:
             lines = (ends + chunk).rstrip(b"\r\n")
             blanks = blanks or any(two in lines for two in (b"\n\n", b"\n\r\n", b"\r\r"))
             ends = (ends + chunk)[len(lines) :]
-            try:
-                valid = valid and decoder.decode(chunk) is not None
-            except UnicodeDecodeError:
-                valid = False
-    return _Text("utf-8" if valid and not decoder.getstate()[0] else "latin-1", quotes, blanks)
+            spoken.hear(chunk)
+    return _Text(spoken.encoding, quotes, blanks)
+
+
+class _Spoken:
+    """UTF-8, or Latin-1 where bytes are not valid and no character beyond ASCII is: in a file that is UTF-8 elsewhere they
+    are damage to their rows, and must not change how all others read."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(
+            "surrogateescape"
+        )  # a byte that is not valid → U+DC80 to U+DCFF
+        self._beyond = self._broken = False
+
+    def hear(self, chunk: bytes) -> None:
+        """The next bytes of the file."""
+        text = self._decoder.decode(chunk)
+        if text.isascii() or (self._beyond and self._broken):
+            return
+        try:
+            text.encode()
+            self._beyond = True
+        except UnicodeEncodeError:
+            self._broken = True
+            self._beyond = self._beyond or _BEYOND.search(text) is not None
+
+    @property
+    def encoding(self) -> str:
+        """Of all that was heard."""
+        cut = bool(self._decoder.getstate()[0])
+        return "latin-1" if (self._broken or cut) and not self._beyond else "utf-8"
 
 
 def delimiter_of(path: Path, encoding: str) -> str:

@@ -53,7 +53,8 @@ class Source(Model):
     )
     encoding: Literal["utf-8", "latin-1"] | None = Field(
         default=None,
-        description="CSV only: encoding of the text, `utf-8` or `latin-1`. Default: found in the file.",
+        description="CSV only: encoding of the text, `utf-8` or `latin-1`. Default: found in the file, which is "
+        "Latin-1 only where it is not valid UTF-8 and holds no character of UTF-8 beyond ASCII.",
         examples=["utf-8"],
     )
 

@@ -171,6 +171,18 @@ def test_bytes_that_are_not_the_declared_encoding_are_rejects(shop: Shop) -> Non
     assert (turn.added, turn.reasons) == ({"1", "3"}, {"malformed CSV row: invalid encoding": 1})
 
 
+@pytest.mark.parametrize("damage", [b"p9,caf\xe9\n", b"p9,x\xc3"])
+def test_a_damaged_byte_does_not_change_how_all_other_rows_are_read(shop: Shop, damage: bytes) -> None:
+    rows = "pid,tier\n" + "".join(f"jos\u00e9{n},gold\n" for n in range(9))
+    made = documents(catalogue=people("people.csv", tier="string"))
+    shop.write("people.csv", rows)
+    shop.apply(made)
+    shop.write("people.csv", rows.replace("jos\u00e91,", "new,").encode() + damage)
+    turn = shop.look(made)
+    assert (turn.added, turn.removed) == ({"new"}, set()), "the row that cannot be read may be of whoever is missing"
+    assert turn.reasons == {"malformed CSV row: invalid encoding": 1}
+
+
 def test_json_lines_keep_numbers_as_written_and_say_what_is_no_object(shop: Shop) -> None:
     lines = ['{"pid":"007","n":1}', '{"pid":7,"n":"2","x":[]}', "", '{"pid":123456789012345678901234567890}', "[1]",
              '{"pid":', "  ", '{"pid":{"a":1},"n":3}', '{"pid":"b","n":1.5}', '{"n":4}', '{"pid":null}']  # fmt: skip
