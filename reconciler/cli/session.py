@@ -21,6 +21,8 @@ from reconciler.loader import Loaded, check_api_url, load, parse_ref, resolve_ke
 from reconciler.spec import Destination, KeyRef, Project
 
 STATE = ".batchctl"
+NO_ENVIRONMENT = "unknown-environment"
+"""Rule of the problem that the loader finds with ``--env``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +119,16 @@ def read_specs(common: Common, *, today: date) -> Specs:
 
 
 def open_session(common: Common, *, today: datetime | None = None, strict: bool = True) -> Session:
-    """Loads and resolves; raises SpecInvalid with every problem when `strict`, and always without a project."""
+    """Loads and resolves; raises SpecInvalid with every problem when `strict`.
+
+    It always does without a project, and for an environment that is not declared: there is no telling whose state it
+    would be about.
+    """
     now = today or instant()
     specs = read_specs(common, today=now.date())
     project, problems = specs.loaded.project, specs.problems
-    if project is None or (strict and any(problem.severity == "error" for problem in problems)):
+    wrong = any(problem.severity == "error" and (strict or problem.rule == NO_ENVIRONMENT) for problem in problems)
+    if project is None or wrong:
         raise SpecInvalid(problems)
     return Session(
         common=common,

@@ -5,10 +5,9 @@ Nothing is lost silently: what the engine's reader drops is counted, a quote tha
 
 from __future__ import annotations
 
-import codecs
 import csv
 import os
-import re
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -16,14 +15,13 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from reconciler.data.encoding import AS_TEXT, Spoken, check_text
 from reconciler.data.engine import Engine
 from reconciler.data.sql import ident, lit, lit_list
 from reconciler.errors import SourceError
 
 _SNIFFED = 1 << 16
 _MARKS = ",;\t|"
-_BEYOND = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
-"""A character beyond ASCII that was decoded."""
 _READING = "auto_detect = false, store_rejects = true, parallel = false, null_padding = false, max_line_size = 16777216"
 
 
@@ -81,6 +79,8 @@ def import_jsonl(engine: Engine, files: Sequence[Path]) -> Imported:
     """One column of JSON per key that any line has. Raises SourceError for files that cannot be read."""
 
     def scan(path: Path) -> _Scan:
+        with path.open("rb") as file:
+            check_text(path, file.read(8))
         reader = (
             f"read_csv({lit(str(path))}, columns = {{'line': 'VARCHAR'}}, header = false, delim = '\\x1f', quote = '', "
             f"escape = '', {_READING})"
@@ -165,14 +165,12 @@ def _copied(engine: Engine, read: _Scan, broken: str, named: str) -> str:
 
 def _looked_at(path: Path) -> _Text:
     """Encoding and number of quotes. Raises SourceError."""
-    spoken, quotes, size = _Spoken(), 0, 0
+    spoken, quotes, size = Spoken(), 0, 0
     blanks, ends = False, b""
     with path.open("rb") as file:
         while chunk := file.read(1 << 22):
-            if not size and chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                raise SourceError(
-                    f"{path.name} is UTF-16", why="CSV is read as UTF-8 or Latin-1", fix="save it as UTF-8"
-                )
+            if not size:
+                check_text(path, chunk)
             size += len(chunk)
             quotes += chunk.count(b'"')
             lines = (ends + chunk).rstrip(b"\r\n")
@@ -180,35 +178,6 @@ def _looked_at(path: Path) -> _Text:
             ends = (ends + chunk)[len(lines) :]
             spoken.hear(chunk)
     return _Text(spoken.encoding, quotes, blanks)
-
-
-class _Spoken:
-    """UTF-8, or Latin-1 where bytes are not valid and no character beyond ASCII is: in a file that is UTF-8 elsewhere they
-    are damage to their rows, and must not change how all others read."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(
-            "surrogateescape"
-        )  # a byte that is not valid → U+DC80 to U+DCFF
-        self._beyond = self._broken = False
-
-    def hear(self, chunk: bytes) -> None:
-        """The next bytes of the file."""
-        text = self._decoder.decode(chunk)
-        if text.isascii() or (self._beyond and self._broken):
-            return
-        try:
-            text.encode()
-            self._beyond = True
-        except UnicodeEncodeError:
-            self._broken = True
-            self._beyond = self._beyond or _BEYOND.search(text) is not None
-
-    @property
-    def encoding(self) -> str:
-        """Of all that was heard."""
-        cut = bool(self._decoder.getstate()[0])
-        return "latin-1" if (self._broken or cut) and not self._beyond else "utf-8"
 
 
 def delimiter_of(path: Path, encoding: str) -> str:
@@ -225,6 +194,11 @@ def _header(path: Path, encoding: str, mark: str) -> list[str]:
     if not names:
         fix = "an empty read is never taken for an empty segment"
         raise SourceError(f"{path.name} is empty", why="not even a header line", fix=fix)
+    if any(char == "\ufffd" or unicodedata.category(char) == "Cc" for char in "".join("".join(names).split())):
+        why = (
+            f"it is not {encoding.upper()}, or holds control characters: the file may be compressed, or no text at all"
+        )
+        raise SourceError(f"the header line of {path.name} cannot be read", why=why, fix=AS_TEXT)
     if not all(names):
         raise SourceError(f"{path.name}: the header has an empty column name", fix="name every column once")
     _distinct(path, names, "the header has a repeated column name")
@@ -235,6 +209,7 @@ def csv_header(path: Path, *, delimiter: str | None, encoding: str | None) -> li
     """Names of the columns, from the header line alone. Raises SourceError for a file without a usable one."""
     with path.open("rb") as file:
         line = file.readline(_SNIFFED)
+    check_text(path, line)
     spoken = encoding or ("utf-8" if _is_utf8(line) else "latin-1")
     return _header(path, spoken, delimiter or delimiter_of(path, spoken))
 

@@ -90,7 +90,8 @@ def _rejects(change: Change, target: Target) -> Refusal | None:
     count = sum(reject.count for reject in change.rejects) - change.counts.refused_before
     strictest = min(catalogues_of(target), key=lambda catalogue: (catalogue.max_reject_percent, catalogue.name))
     limit = float(strictest.max_reject_percent)
-    actual = share(count, max(change.counts.rows_read, count, 1))
+    rows = max(change.counts.rows_read, count)
+    actual = share(count, max(rows, 1))
     if actual <= limit:
         return None
     return Refusal(
@@ -99,7 +100,7 @@ def _rejects(change: Change, target: Target) -> Refusal | None:
         actual=actual,
         where=f"catalogue/{strictest.name}",
         override=f"max_reject_percent: {ceil(actual)}",
-        detail=f"{count:,} of {change.counts.rows_read:,} rows rejected, {actual:,.1f} %, limit {limit:g} %",
+        detail=f"{count:,} of {rows:,} rows rejected, {actual:,.1f} %, limit {limit:g} %",
     )
 
 

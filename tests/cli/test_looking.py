@@ -72,6 +72,7 @@ def test_rejects_are_harmless_to_a_terminal(batchctl: Command, project: MakeProj
     shown = batchctl.ok("rejects")
     assert "\x1b" not in shown
     assert "a\\x1b[2Jb" in shown
+    assert "a\x1b[2Jb" in batchctl.ok("rejects", "--format", "csv"), "in a file values are what they are"
 
 
 def test_preview_counts_and_shows_nobody(batchctl: Command, project: MakeProject) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+
 import duckdb
 import pytest
 
+from reconciler.data.texts import csv_header
 from reconciler.errors import SourceError, SpecInvalid
 from tests.data.kit import PEOPLE, Shop, documents
 
@@ -162,6 +165,31 @@ def test_a_header_without_rows_is_an_empty_source(shop: Shop) -> None:
     shop.write("people.csv", "pid\n")
     turn = shop.look(documents())
     assert (turn.rows, turn.staged.counts.source_rows) == ([], 0)
+
+
+NO_TEXT = [
+    ("pid\n1\n".encode("utf-16"), "people.csv is UTF-16"),
+    (gzip.compress(b"pid\n1\n"), "people.csv is compressed"),
+    (b"PK\x03\x04\x14\x00", "people.csv is a ZIP file"),
+    (b"\x7fELF\x02\x01\x01\x00\n1\n", "the header line of people.csv cannot be read"),
+    ("p\u00efd\n".encode("latin-1") + "\u00ef\n".encode(), "the header line of people.csv cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("content", "what"), NO_TEXT)
+def test_what_is_no_text_is_said_at_once(shop: Shop, content: bytes, what: str) -> None:
+    path = shop.write("people.csv", content)
+    with pytest.raises(SourceError, match=what):
+        shop.look(documents(catalogue=people("people.csv")))
+    if "header" not in what:
+        with pytest.raises(SourceError, match=what):
+            csv_header(path, delimiter=None, encoding=None)
+
+
+def test_json_lines_that_are_no_text_are_said_at_once(shop: Shop) -> None:
+    shop.write("people.jsonl", gzip.compress(b'{"pid": "1"}\n'))
+    with pytest.raises(SourceError, match=r"people.jsonl is compressed"):
+        shop.look(documents(catalogue=people("people.jsonl")))
 
 
 def test_bytes_that_are_not_the_declared_encoding_are_rejects(shop: Shop) -> None:

@@ -1,5 +1,6 @@
 """Guards, protections and overrides; a filter that hides nothing and adds nothing."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -146,6 +147,14 @@ def test_old_data(age: float, expected: str, proposed: str) -> None:
 def test_rejects(rejects: int, expected: str) -> None:
     counts = (RejectCount(link="segment-link/vip", reason="not a UUID", count=rejects),)
     assert rule(checked(target(), staged(add=1, rejects=counts))) == expected
+
+
+def test_rejects_that_are_no_rows_of_the_segment_are_counted_among_all() -> None:
+    counts = (RejectCount(link="segment-link/vip", reason="no consent to be read", count=2),)
+    diff = staged(add=1, rejects=counts)
+    refused = only(checked(target(), with_fields(diff, counts=replace(diff.counts, rows_read=0)))).refused
+    assert refused is not None
+    assert refused.detail == "2 of 2 rows rejected, 100.0 %, limit 1 %"
 
 
 def test_rows_that_batch_refused_once_do_not_block_the_others() -> None:
