@@ -98,8 +98,10 @@ def _write(work: Work) -> None:
 
 
 def _same_intent(known: TargetState, work: Work) -> bool:
+    """The same saved plan, of which a guard lets through what it did then: else its open rows are another intent's."""
     pending = known.pending
-    return pending is not None and pending.op == "write" and pending.plan == work.tools.digest
+    same = pending is not None and pending.op == "write" and pending.plan == work.tools.digest
+    return same and pending is not None and pending.batches == work.batches
 
 
 def _intent(work: Work, before: Standing | None) -> TargetState:

@@ -240,6 +240,24 @@ def test_a_saved_plan_goes_on_without_the_targets_that_are_done(tmp_path: Path, 
         assert shop.plan().code == 0
 
 
+def test_a_saved_plan_that_a_guard_narrows_when_it_goes_on_forgets_nobody(tmp_path: Path) -> None:
+    allowed = "guards: {max_remove_percent: 10}\nallow: {remove_percent: 100, until: 2030-01-01, reason: tests}\n"
+    with dying(tmp_path, replace(everybody("l3"), more=allowed), count=60) as (shop, warm):
+        told = list(shop.held(MEP10))
+        joined(shop, "p901", "p902")
+        withdraw(shop, told[0])
+        leave(shop, *told[1:16])
+        plan = saved(shop, tmp_path / "plan")
+        die(shop, warm, SENT, plan=plan)
+        assert {"p901", "p902"} <= set(shop.held(MEP10))
+        done = shop.command("apply", plan, "--format", "json", BATCHCTL_NOW="2030-01-02T00:00:00+00:00")
+        assert (done.code, rules(done), done.plan["totals"]["done"]) == (4, {"max_remove_percent"}, 1), done
+        shop.world.links["l3"] = everybody("l3")
+        leave(shop, "p901")
+        assert shop.apply().code == 0
+        shop.converged()
+
+
 def test_a_replace_that_was_cut_off_between_its_halves_goes_on_with_additions(tmp_path: Path) -> None:
     with dying(tmp_path, everybody("l6"), count=40) as (shop, warm):
         stranger(shop)
