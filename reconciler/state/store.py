@@ -91,8 +91,7 @@ class StateStore(StateReader):
             before = self._made_from(state)
             written = state.model_copy(update={"serial": state.serial + 1})
             keep = f"{PREVIOUS}state-{state.serial}.json"
-            if self._permit is not None:
-                self._permit(0.0)
+            self._permitted()
             self._last = None
             try:
                 found = self.place.replace(STATE, encode(written), before=before, keep=keep)
@@ -174,8 +173,10 @@ class StateStore(StateReader):
 
         Needed is what `state`, the version in the store or one of the last 5 before it names, pending intents
         included, and what was put since this store was opened; delta files and acknowledgement logs written after
-        `since` stay as history. Where a version cannot be read nothing is deleted.
+        `since` stay as history. Where a version cannot be read nothing is deleted, and nothing without the lock: whoever
+        holds it may be about to name what nothing names yet.
         """
+        self._permitted()
         self._prune()
         try:
             known = [state, self.read(), *map(self.read_previous, self.previous()[:VERSIONS_WITH_FILES])]
@@ -188,10 +189,15 @@ class StateStore(StateReader):
         kept = {name for name in past if since is not None and found[name] > since}
         gone = sorted(found.keys() - needed - kept)
         for name in gone:
+            self._permitted()
             self.place.remove(name)
         self.place.tidy(needed.__contains__)
         self._proven.tidy(needed.__contains__)
         return tuple(gone)
+
+    def _permitted(self) -> None:
+        if self._permit is not None:
+            self._permit(0.0)
 
     def _made_from(self, state: State) -> Found | None:
         """The document to replace, None where there is none; StateError unless `state` was made from it."""

@@ -89,11 +89,13 @@ from reconciler.cli.main import run
 sys.exit(run(sys.argv[2:]))
 """
 """The command on a machine that slept for an hour if a file is there."""
+OTHERS = "targets/a/delta-9-0000000a.parquet"
 
 
 def test_a_run_that_slept_longer_than_its_lease_sends_nothing_more(tmp_path: Path) -> None:
     slept = tmp_path / "slept"
     with slow(tmp_path, "bucket", PROFILES, count=2_000) as shop:
+        place = open_bucket(shop.project.split()[-1].rstrip("}"), cache=tmp_path / "operator", environ=os.environ)
         command = [sys.executable, "-c", SLEEPING, str(slept), "apply", "-C", str(shop.root), "--auto-approve"]
         environ = {**os.environ, **KEYS, "BATCHCTL_API_URL": shop.url, "PYTHONPATH": str(ROOT)}
         with subprocess.Popen(
@@ -101,6 +103,7 @@ def test_a_run_that_slept_longer_than_its_lease_sends_nothing_more(tmp_path: Pat
         ) as process:
             seen = wait_for_a_write(shop)
             slept.touch()
+            place.put(OTHERS, b"put by whoever holds the lock now, who is about to name it")
             said = process.communicate(timeout=60)[0]
         assert process.returncode == 7, said
         assert "sends nothing more" in said
@@ -108,6 +111,7 @@ def test_a_run_that_slept_longer_than_its_lease_sends_nothing_more(tmp_path: Pat
         assert "rows     planned 660 = done 200 + not attempted 460" in said
         assert "requests planned 4, minimum 4, sent 1, 3 not attempted" in said
         assert (seen, shop.writes()[1]) == (1, 1), "the request in flight was the last"
+        assert place.read(OTHERS) is not None
         shop.post("faults", slow=0)
         done = shop.command("state", "unlock", "--auto-approve")
         assert done.code == 0, done
