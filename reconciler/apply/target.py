@@ -52,8 +52,23 @@ def _delete(work: Work) -> None:
         intent = Pending(op="delete", plan=work.tools.digest, started=work.tools.clock())
         told = before.known.baseline.model_copy(update={"files": before.layers})
         books.put(before.known.model_copy(update={"pending": intent, "baseline": told, "uncertain": before.unsure}))
+    _wait_out(work, before)
     work.step("deleting")
     _remove(work)
+
+
+def _wait_out(work: Work, before: Standing | None) -> None:
+    """A request of a killed run that was never answered is over before anything else is sent.
+
+    It was insisted on until the deadline, so its last attempt may have begun just now. A clock that was set back makes
+    nobody wait longer.
+    """
+    last, tools = before.known.last_write if before else None, work.tools
+    if last is None or last.applied or not last.unanswered:
+        return
+    if (tools.clock() - last.sent_at).total_seconds() < tools.deadline + tools.request_timeout:
+        work.step("waiting")
+        tools.sleep(tools.request_timeout)
 
 
 def _remove(work: Work) -> None:
@@ -77,6 +92,8 @@ def _write(work: Work) -> None:
     resumed = before is not None and _same_intent(before.known, work)
     target = before.known if resumed and before else _intent(work, before)
     acked = books.store.acked(target)
+    if work.batches or change.create:
+        _wait_out(work, before)
     if change.recreate and not change.consent_only:
         target = _started_anew(work, target)
     try:
@@ -238,11 +255,6 @@ def _wait_for_last_run(work: Work, target: TargetState) -> None:
     last = target.last_write
     if last is None or last.applied:
         return
-    if last.unanswered:
-        rest = work.tools.request_timeout - (work.tools.clock() - last.sent_at).total_seconds()
-        if rest > 0:
-            work.step("waiting")
-            work.tools.sleep(rest)
     if work.change.target_key.is_profiles:
         return
     recent = (work.tools.clock() - last.sent_at).total_seconds() < work.tools.deadline

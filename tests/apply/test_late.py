@@ -1,0 +1,65 @@
+"""Requests that outlive the run that sent them: the next run writes about the same people only when they are over."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.apply.relay import relay
+from tests.apply.shop import KEYS
+from tests.apply.test_anew import leave
+from tests.apply.test_cut_off import die, dying, everybody, joined
+from tests.apply.test_rules import MEP10
+from tests.stores.test_lease import wait_for
+
+
+@pytest.mark.parametrize(("name", "vanished"), [("l3", False), ("l3", True), ("l8", False)])
+def test_a_request_that_was_repeated_late_is_waited_out(tmp_path: Path, name: str, vanished: bool) -> None:
+    """Refused for longer than a request may take, then cut off: Batch processes it after the next run has begun."""
+    written, held = list[float](), threading.Event()
+
+    def verdict(body: bytes) -> int | threading.Event | None:
+        if b"p901" not in body or held.is_set():
+            return None
+        written.append(time.monotonic())
+        return 503 if written[-1] - written[0] < 2.5 else held
+
+    with dying(tmp_path, everybody(name)) as (shop, warm), relay(shop.url, verdict) as slow:
+        shop.retry = "attempts: 20, deadline: 60s"
+        joined(shop, "p901")
+        shop.write()
+        specs = shop.root / "specs.yaml"
+        specs.write_text(specs.read_text().replace("base_seconds: 0.01", "base_seconds: 0.5"))
+        pid = warm.start("apply", "-C", str(shop.root), "--auto-approve", **KEYS, BATCHCTL_API_URL=slow)
+        wait_for(lambda: bool(written) and written[-1] - written[0] >= 2.5, seconds=60)
+        os.kill(pid, signal.SIGKILL)
+        assert warm.wait() == -signal.SIGKILL, warm.said
+        if vanished:
+            shop.post("delete-audience", name=MEP10)
+        threading.Timer(1.5, held.set).start()
+        leave(shop, "p901")
+        assert shop.apply().code == 0
+        wait_for(held.is_set, seconds=10)
+        time.sleep(0.5)
+        shop.converged()
+
+
+def test_a_clock_that_was_set_back_makes_nobody_wait_longer(tmp_path: Path) -> None:
+    with dying(tmp_path, everybody("l8")) as (shop, warm):
+        joined(shop, "p901")
+        die(shop, warm, "1,ack: end")
+        log = max((shop.root / ".batchctl").rglob("acks-*.jsonl"), key=lambda one: one.stat().st_mtime_ns)
+        (line,) = map(json.loads, log.read_text().splitlines())
+        line["at"] = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        log.write_text(json.dumps(line) + "\n")
+        begun = time.monotonic()
+        assert shop.apply().code == 0
+        assert time.monotonic() - begun < 60
+        shop.converged()
