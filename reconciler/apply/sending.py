@@ -265,12 +265,16 @@ class Sender:
         if self._removes(row, row + 1) and (lost or self.resumed or self.bodies.unsure(row) or self.lacks()):
             refused = ()
         if self.change.route == "custom_data" and self._unsets(row):
+            self._log(SENDING, row, row + 1)
             self.sent.requests += 1
             try:
                 self.client.write_profiles(self.change.route, self.bodies.take(row, row + 1, item=self.second_item), 1)
                 refused = ((row, f"removing values{IN_PART}{error.why or error.what}"),)
             except Refused4xx:
                 self.sent.requests_refused += 1
+            except BatchctlError as stopped:
+                self._stopped(number, row, row + 1, stopped)
+                raise
         self._took(number, row, row + 1, refused=refused)
 
     def _unsets(self, row: int) -> bool:

@@ -7,16 +7,18 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from reconciler.state.acks import SENDING
 from tests.apply.relay import relay
 from tests.apply.shop import KEYS
 from tests.apply.test_anew import leave
 from tests.apply.test_cut_off import die, dying, everybody, joined
-from tests.apply.test_rules import MEP10
+from tests.apply.test_rules import MEP10, shop_of
 from tests.stores.test_lease import wait_for
 
 
@@ -63,3 +65,20 @@ def test_a_clock_that_was_set_back_makes_nobody_wait_longer(tmp_path: Path) -> N
         assert shop.apply().code == 0
         assert time.monotonic() - begun < 60
         shop.converged()
+
+
+def test_values_sent_alone_after_nulls_were_refused_are_unknown_where_nobody_answers(tmp_path: Path) -> None:
+    def verdict(body: bytes) -> int | None:
+        return 500 if body.startswith(b"[") and b"p901" in body and b"null" not in body else None
+
+    with shop_of(tmp_path, everybody("l4"), switches=("custom_data_null=reject_call",)) as shop:
+        joined(shop, "p901")
+        shop.world.people["p901"] = replace(shop.world.people["p901"], tier="gold", pts=30, ok=True)
+        assert shop.apply().code == 0
+        shop.world.people["p901"] = replace(shop.world.people["p901"], tier=None, pts=31)
+        with relay(shop.url, verdict) as broken:
+            done = shop.apply(BATCHCTL_API_URL=broken)
+        (change,) = done.plan["changes"]
+        assert (change["outcome"], change["rows"]["unknown"]) == ("unknown", 1), done
+        log = max((shop.root / ".batchctl").rglob("acks-*.jsonl"), key=lambda one: one.stat().st_mtime_ns)
+        assert json.loads(log.read_text().splitlines()[-1])["batch"] == SENDING, "it may be in flight"
