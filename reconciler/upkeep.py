@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,9 +11,12 @@ from reconciler.data.engine import Engine
 from reconciler.data.sql import lit
 from reconciler.errors import BatchctlError, StateError
 from reconciler.state.acks import SENDING
-from reconciler.state.reader import StateReader
-from reconciler.state.state import DataFile, State, TargetState
-from reconciler.state.store import StateStore, name_of
+from reconciler.state.document import files_of
+from reconciler.state.place import TARGETS
+from reconciler.state.reader import StateReader, measure
+from reconciler.state.standing import stand
+from reconciler.state.state import DataFile, LastWrite, State, TargetState
+from reconciler.state.store import StateStore, name_of, slug_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,63 @@ def compact(store: StateStore, state: State, known: TargetState, *, now: datetim
         refusals = store.put_file(path, name, rows=refusals.rows).model_copy(update={"ranges": ranges})
     folded = told.model_copy(update={"files": files, "refusals": refusals})
     return store.write(state.by_hand().with_target(known.model_copy(update={"baseline": folded})))
+
+
+def restored(store: StateStore, text: bytes, *, where: str, force: bool, now: datetime) -> State:
+    """A document made the newest version, see `StateStore.restore`: what was or may have been sent since is uncertain.
+
+    Those are the delta files of its targets which neither it names nor any version before it; what is kept as history
+    of versions that are not there any more is older than all of those.
+    """
+
+    def edit(state: State) -> State:
+        before = [version for version in _readable(store) if version.serial <= state.serial]
+        named = {name for version in (*before, state) for name in files_of(version)}
+        oldest = min((version.serial for version in before), default=0)
+        later = sorted(name for name in store.place.names(TARGETS) if name not in named and _number(name) > oldest)
+        every = {key: f"{TARGETS}{slug_of(known.key)}/delta-" for key, known in state.targets.items()}
+        found = {key: [name for name in later if name.startswith(start)] for key, start in every.items()}
+        return state.with_targets(
+            _doubted(store, state.targets[key], names, now) for key, names in found.items() if names
+        )
+
+    return store.restore(text, where=where, force=force, edit=edit)
+
+
+def _doubted(store: StateStore, known: TargetState, names: list[str], now: datetime) -> TargetState:
+    files = []
+    with Engine(now=now, memory="400MB") as engine:
+        for name in names:
+            there = store.place.fetch(name)
+            if there is not None:
+                rows = engine.count(f"SELECT count(*) FROM read_parquet({lit(str(there[0]))})")
+                files.append(measure(there[0], name, rows=rows))
+    known, last = _begun(store, known), LastWrite(token=None, sent_at=now, applied=False, unanswered=True)
+    return known.model_copy(update={"uncertain": (*known.uncertain, *files), "last_write": last})
+
+
+def _begun(store: StateStore, known: TargetState) -> TargetState:
+    """What is known of a target after a *replace* that was begun: what was sent later does not end with it."""
+    if known.pending is None or not any(batch.replace for batch in known.pending.batches):
+        return known
+    standing = stand(known, store.acked(known))
+    told = standing.known.baseline.model_copy(update={"files": standing.layers})
+    return standing.known.model_copy(update={"baseline": told, "uncertain": standing.unsure, "pending": None})
+
+
+def _readable(store: StateStore) -> list[State]:
+    """Previous versions, less those that nobody can read."""
+    found = []
+    for name in store.previous():
+        with suppress(StateError):
+            found.append(store.read_previous(name))
+    return found
+
+
+def _number(name: str) -> int:
+    """The serial a file was put for."""
+    number = name.rpartition("/")[2].partition("-")[2].partition("-")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 def _file_faults(reader: StateReader, engine: Engine, file: DataFile) -> list[str]:

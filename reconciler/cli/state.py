@@ -99,11 +99,13 @@ def pull(serial: int | None, out: Path | None, **shared: Any) -> int:
 @approving
 @waiting
 def push(file: Path, force: bool, auto_approve: bool, lock_timeout: float, **shared: Any) -> int:
-    """Make a pulled state document the newest version. The version before is kept."""
+    """Make a pulled state document the newest version. The version before is kept; nothing sent since is forgotten."""
+    from reconciler import upkeep
+
     session = _session(shared)
     _approve(f"Make {file} the state of {session.state_url}?", auto_approve=auto_approve)
     with _writing(session, "state push", lock_timeout) as store:
-        written = store.restore(file.read_bytes(), where=str(file), force=force)
+        written = upkeep.restored(store, file.read_bytes(), where=str(file), force=force, now=session.now)
     click.echo(f"state serial {written.serial}")
     return 0
 

@@ -125,16 +125,12 @@ class StateReader:
 
     def _way_out(self) -> str:
         found = self.previous()
-        document = self.place.show(STATE)
         if not found:
-            return f"no previous version is kept in {self.place.show(PREVIOUS)}: restore {document} from a backup"
+            where, document = self.place.show(PREVIOUS), self.place.show(STATE)
+            return f"no previous version is kept in {where}: restore {document} from a backup"
         kept = ", ".join(map(self.place.show, found[:3]))
         more = f" and {len(found) - 3} older" if len(found) > 3 else ""
-        back = f"cp {self.place.show(found[0])} {document}"
-        if self.place.remote:
-            back = (
-                f"batchctl state pull --serial {serial_of(found[0])} --out FILE, then batchctl state push --force FILE"
-            )
+        back = f"batchctl state pull --serial {serial_of(found[0])} --out FILE, then batchctl state push --force FILE"
         return f"previous versions: {kept}{more}; to go back: {back}"
 
 

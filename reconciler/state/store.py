@@ -15,6 +15,7 @@ import hashlib
 import re
 import threading
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -103,8 +104,8 @@ class StateStore(StateReader):
                 self._prune()
             return written
 
-    def restore(self, text: bytes, *, where: str, force: bool) -> State:
-        """Makes a document the newest version, whatever is there now with `force`; else only one it came from.
+    def restore(self, text: bytes, *, where: str, force: bool, edit: Callable[[State], State] | None = None) -> State:
+        """Makes a document, edited, the newest version, whatever is there now with `force`; else only one it came from.
 
         Its serial becomes higher than any other. StateError when it cannot be trusted or names files that are gone.
         """
@@ -132,7 +133,7 @@ class StateStore(StateReader):
             )
         with self._mutex:
             serials = [state.serial, newest.serial if newest else 0, *map(serial_of, self.previous())]
-            written = state.by_hand().model_copy(update={"serial": max(serials) + 1})
+            written = (edit(state) if edit else state).by_hand().model_copy(update={"serial": max(serials) + 1})
             before = self._last[1] if self._last else self.place.raw(STATE)
             keep = f"{PREVIOUS}state-{newest.serial}.json" if newest else f"{PREVIOUS}unreadable.json"
             try:
@@ -173,7 +174,7 @@ class StateStore(StateReader):
 
         Needed is what `state`, the version in the store or one of the last 5 before it names, pending intents
         included, and what was put since this store was opened; delta files and acknowledgement logs written after
-        `since` stay as history. Where a version cannot be read nothing is deleted, and nothing without the lock: whoever
+        `since` stay as history. Where a version cannot be read nothing is deleted, and nothing without the lock: who
         holds it may be about to name what nothing names yet.
         """
         self._permitted()

@@ -164,6 +164,25 @@ def test_a_replace_that_went_through_before_the_cut_sends_only_the_rest_again(tm
         shop.converged()
 
 
+def test_a_version_in_which_a_replace_went_through_knows_what_was_sent_after_it(tmp_path: Path) -> None:
+    with dying(tmp_path, everybody("l6"), count=40) as (shop, warm):
+        shop.project += "\nhistory: {keep: 90d}"
+        file, told = tmp_path / "older.json", list(shop.held(CEP))
+        stranger(shop)
+        die(shop, warm, "2,ack: end")
+        file.write_text(shop.command("state", "pull").out)
+        assert shop.apply().code == 0
+        joined(shop, "p901")
+        back = shop.world.people.pop(told[0])
+        shop.turn()
+        assert shop.command("state", "push", str(file), "--auto-approve", "--force").code == 0
+        leave(shop, "p901")
+        shop.world.people[told[0]] = back
+        done = shop.apply()
+        assert (done.code, done.plan["totals"]["planned"]) == (0, 2), done
+        shop.converged()
+
+
 def test_what_a_guard_let_through_is_not_judged_again_when_it_is_resumed(tmp_path: Path) -> None:
     with dying(tmp_path, replace(everybody("l6"), more="guards: {max_add_percent: 5}\n"), count=60) as (shop, warm):
         shop.post("delete-audience", name=CEP)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,26 @@ def test_an_older_state_put_back_leads_to_a_visible_plan_and_to_the_truth(tmp_pa
         done = shop.apply()
         assert done.code == 0, done
         shop.converged()
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["readable", "damaged"])
+@pytest.mark.parametrize("name", ["l3", "l8"])
+def test_who_came_and_left_since_an_older_state_is_known_to_it(tmp_path: Path, name: str, damaged: bool) -> None:
+    link = replace(next(one for one in LINKS if one.name == name), where="pts >= 0", test=lambda p: p.pts >= 0)
+    with running(Options(rate_scale=0, indexing_delay=0.02)) as url:
+        shop = Shop(tmp_path / "shop", url, opened(24, random.Random(5), (link,)))
+        shop.turn()
+        file, people = tmp_path / "older.json", shop.world.people
+        file.write_text(shop.command("state", "pull").out)
+        gone, stays = sorted(pid for pid, one in people.items() if not shop.world.barred(one))[:2]
+        shop.world.people = {pid: one for pid, one in people.items() if pid != gone}
+        shop.world.people["p901"] = replace(people[stays], pid="p901")
+        shop.turn()
+        if damaged:
+            (shop.root / ".batchctl/state.json").write_text("{}")
+        assert shop.command("state", "push", str(file), "--auto-approve", "--force").code == 0
+        shop.world.people = people
+        done = shop.apply()
+        assert (done.code, done.plan["changes"][0]["op"], done.plan["totals"]["done"]) == (0, "delta", 2), done
+        shop.converged()
+        assert shop.command("state", "verify").code == 0
