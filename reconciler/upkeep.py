@@ -54,6 +54,22 @@ def foldable(known: TargetState, *, rewrite: bool = False) -> bool:
     return at_rest and len(known.baseline.files) > (0 if rewrite else 1)
 
 
+def compacted(
+    store: StateStore, state: State, chosen: list[TargetState], *, rewrite: bool, now: datetime
+) -> tuple[State, int, int]:
+    """The state with all of `chosen` folded that can be, how many those are, and how many are unfinished.
+
+    To `rewrite`, the document is written in any case.
+    """
+    todo = [known for known in chosen if foldable(known, rewrite=rewrite)]
+    for known in todo:
+        state = compact(store, state, known, now=now)
+    if rewrite and not todo:
+        state = store.write(state.by_hand())
+    left = sum(known.pending is not None or bool(known.uncertain) for known in chosen)
+    return state, len(todo), left
+
+
 def compact(store: StateStore, state: State, known: TargetState, *, now: datetime) -> State:
     """Writes a target's baseline as one file that holds the same, none for nobody; StateError if the state differs."""
     told = known.baseline

@@ -202,24 +202,25 @@ def unlock(auto_approve: bool, **shared: Any) -> int:
 def compact(keys: tuple[str, ...], lock_timeout: float, **shared: Any) -> int:
     """Fold base and delta files of targets (default: all) into one, and delete files nothing needs.
 
-    With a fallback key every file is written anew, under the new key.
+    With a fallback key, or encryption that is not enforced, every file is written anew under the key.
     """
     from reconciler import upkeep
 
     session = _session(shared)
     encryption = session.project.encryption(session.common.env)
-    rewrite = encryption is not None and encryption.fallback is not None
+    rewrite = encryption is not None and (encryption.fallback is not None or not encryption.enforced)
+    folded, left, gone = 0, 0, tuple[str, ...]()
     with _writing(session, "state compact", lock_timeout) as store:
         state = store.read()
         chosen = [_target(state, key) for key in keys] or (list(state.targets.values()) if state else [])
-        folded = 0
-        for known in chosen:
-            if state is not None and upkeep.foldable(known, rewrite=rewrite):
-                state, folded = upkeep.compact(store, state, known, now=session.now), folded + 1
-        gone = store.sweep(state, since=session.history_since) if state is not None else ()
+        if state is not None:
+            state, folded, left = upkeep.compacted(store, state, chosen, rewrite=rewrite, now=session.now)
+            gone = store.sweep(state, since=session.history_since)
     from reconciler.render.words import counted
 
     click.echo(f"{counted(folded, 'target')} folded, {counted(len(gone), 'file')} deleted")
+    if rewrite and left:
+        click.echo(f"{counted(left, 'target')} unfinished, whose files stay as they are: run batchctl apply first")
     return 0
 
 

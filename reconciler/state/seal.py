@@ -103,7 +103,7 @@ class Seal:
         if self.enforced:
             raise StateError(
                 f"{where} is not encrypted, and state.encryption.enforced is true",
-                fix="if it is yours, set enforced: false, apply once, which encrypts it, and set it back",
+                fix="if it is yours, set enforced: false, encrypt it by batchctl state compact, and set it back",
             )
 
 
