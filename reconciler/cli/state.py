@@ -189,7 +189,7 @@ def unlock(auto_approve: bool, **shared: Any) -> int:
             "the lock of a folder cannot be taken from a process that lives",
             fix=f"it is free the moment {process} ends",
         )
-    _approve("Is that process dead? If it is not, it stops before its next request.", auto_approve=auto_approve)
+    _approve("Is that process dead? If it is not, it may send for 15 seconds more.", auto_approve=auto_approve)
     freed = lease.unlock(place)
     click.echo(f"freed the lock of {freed}" if freed else "the lock is free")
     return 0
