@@ -86,7 +86,17 @@ class StateReader:
                 return there[0]
             if not self.place.discard(file.path):
                 break
-        raise self._broken(file.path, wrong)
+        raise self._overtaken() or self._broken(file.path, wrong)
+
+    def _overtaken(self) -> StateError | None:
+        """What is wrong where somebody has written the state since it was read: files that it named may be gone."""
+        newest = self.place.read(STATE) if self._last else None
+        if self._last is None or newest is None or newest.data == self._last[1].data:
+            return None
+        why = "another run goes on, and deletes files that its own versions no longer name"
+        return StateError(
+            "the state was written while it was read", why=why, fix="run the command again when that run ends"
+        )
 
     def _wrong(self, file: DataFile, path: Path, *, verify: bool) -> str:
         stat = path.stat()

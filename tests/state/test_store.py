@@ -223,6 +223,19 @@ def test_sweep_keeps_what_any_version_in_use_names(store: StateStore, tmp_path: 
     assert not list((store.place.folder / "targets").rglob("*"))
 
 
+def test_files_that_another_run_no_longer_needs_are_not_called_damage(store: StateStore, tmp_path: Path) -> None:
+    file = store.put_file(staged(tmp_path), "targets/a/d.parquet", rows=1)
+    now = store.write(state())
+    reader = StateReader(store.place.folder)
+    reader.read()
+    (store.place.folder / file.path).unlink()
+    with pytest.raises(StateError, match="is missing"):
+        reader.path_of(file)
+    store.write(now)
+    with pytest.raises(StateError, match="was written while it was read"):
+        reader.path_of(file)
+
+
 def test_sweep_deletes_nothing_where_a_version_cannot_be_read(store: StateStore, tmp_path: Path) -> None:
     now = store.write(store.write(state()))
     store.put_file(staged(tmp_path), "targets/a/orphan", rows=1)
