@@ -176,7 +176,7 @@ NO_TEXT = [
 ]
 
 
-@pytest.mark.parametrize(("content", "what"), NO_TEXT)
+@pytest.mark.parametrize(("content", "what"), NO_TEXT, ids=range(len(NO_TEXT)))
 def test_what_is_no_text_is_said_at_once(shop: Shop, content: bytes, what: str) -> None:
     path = shop.write("people.csv", content)
     with pytest.raises(SourceError, match=what):
