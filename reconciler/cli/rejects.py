@@ -51,7 +51,7 @@ def command(link: str | None, reason: str | None, limit: int, form: str, **share
         shown = {"format": 1, "run": folder.name if folder else None, "total": total}
         click.echo(json.dumps({**shown, "rejects": [asdict(one) for one in found]}, indent=2))
     elif form == "csv":
-        click.echo(_csv(found), nl=False)
+        click.echo(_csv(found), nl=False, color=True)  # else escape sequences within values are dropped
     else:
         click.echo(_text(folder, found, total, counts), nl=False)
     if form == "csv" and total > len(found):
