@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,27 +39,43 @@ def command(link: str | None, reason: str | None, limit: int, form: str, **share
     from reconciler.cli.opening import seal_of
     from reconciler.cli.runs import newest_rejects
     from reconciler.cli.session import open_session
+    from reconciler.cli.subset import link_meant
     from reconciler.data.engine import Engine
-    from reconciler.data.reject_list import listed
+    from reconciler.data.reject_list import counted_by, listed, matching
 
     session = open_session(options, strict=False)
     with Engine(now=session.now, memory="200MB") as engine:
         folder, files = newest_rejects(session.state_root, seal=seal_of(session), scratch=engine.folder)
-        found, total, counts = listed(engine, files, link=_address(link), reason=reason, limit=limit)
+        every = counted_by(engine, files)
+        address = None if link is None else link_meant(link, session.loaded, {address for address, _ in every})
+        counts = matching(every, link=address, reason=reason)
+        found = listed(engine, files, counts, limit=limit)
+    total, whole = sum(counts.values()), sum(every.values())
     if form == "json":
-        shown = {"format": 1, "run": folder.name if folder else None, "total": total}
+        shown = {"format": 1, "run": folder.name if folder else None, "total": total, "of": whole}
         click.echo(json.dumps({**shown, "rejects": [asdict(one) for one in found]}, indent=2))
     elif form == "csv":
         click.echo(_csv(found), nl=False, color=True)  # else escape sequences within values are dropped
+    elif folder is None:
+        click.echo("No run yet: batchctl plan looks for rejects.")
+    elif not total:
+        click.echo(_none(_run(folder.name), whole))
     else:
-        click.echo(_text(folder, found, total, counts), nl=False)
+        click.echo(_text(_run(folder.name), found, counts), nl=False)
+    if form == "csv" and folder is not None and whole and not total:
+        click.echo(_none(_run(folder.name), whole), err=True)
     if form == "csv" and total > len(found):
         click.echo(_more(total - len(found)), err=True)
     return 0
 
 
-def _address(link: str | None) -> str | None:
-    return link if link is None or "/" in link else f"segment-link/{link}"
+def _none(run: str, whole: int) -> str:
+    """What is said where nothing is listed: of all the rows of the run, perhaps, none is asked for."""
+    from reconciler.render.words import counted
+
+    if not whole:
+        return f"No rows rejected by {run}."
+    return f"None of the {counted(whole, 'row')} rejected by {run} matches."
 
 
 def _csv(found: Sequence[Rejected]) -> str:
@@ -78,14 +93,10 @@ def _csv(found: Sequence[Rejected]) -> str:
     return out.getvalue()
 
 
-def _text(folder: Path | None, found: Sequence[Rejected], total: int, counts: dict[tuple[str, str], int]) -> str:
+def _text(run: str, found: Sequence[Rejected], counts: dict[tuple[str, str], int]) -> str:
     from reconciler.render.words import counted, plain
 
-    if folder is None:
-        return "No run yet: batchctl plan looks for rejects.\n"
-    run = _run(folder.name)
-    if not total:
-        return f"No rows rejected by {run}.\n"
+    total = sum(counts.values())
     lines = [f"{counted(total, 'row')} rejected by {run}"]
     for (link, reason), rows in groupby(found, key=lambda one: (one.link, one.reason)):
         lines += ["", f"{plain(link)}: {plain(reason)}, {counted(counts[link, reason], 'row')}"]

@@ -49,6 +49,20 @@ def chosen(
     return frozenset(keys | labelled if labels else keys)
 
 
+def link_meant(text: str, loaded: Loaded, others: Collection[str]) -> str:
+    """The address of a segment link, whose kind may be left out, of the project or among `others`.
+
+    Usage when there is none; where documents are wrong it may be in one of them.
+    """
+    address = text if "/" in text else f"segment-link/{text}"
+    known = {*others, *(name for name in loaded.specs if name.startswith("segment-link/"))}
+    if address not in known and not loaded.errors:
+        names = {name.removeprefix("segment-link/") for name in known}
+        fix = _near(address.removeprefix("segment-link/"), names, none="the project has no segment links")
+        raise Usage(f"--link {text}: no such segment link", fix=fix)
+    return address
+
+
 def _no_target(address: str, resolution: Resolution, loaded: Loaded) -> Usage:
     if address in loaded.specs:
         return Usage(f"--target {address}: it feeds nothing", why="no segment link leads through it to Batch")

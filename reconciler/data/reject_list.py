@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,30 +21,38 @@ class Rejected:
     row: int | None
 
 
-def listed(
-    engine: Engine, files: Sequence[Path], *, link: str | None, reason: str | None, limit: int
-) -> tuple[list[Rejected], int, dict[tuple[str, str], int]]:
-    """The first `limit` rejects, how many there are, and how many per link and reason.
-
-    `link` is an address, `reason` a part of the reason in any case. Raises SourceError when a file cannot be read.
-    """
+def counted_by(engine: Engine, files: Sequence[Path]) -> dict[tuple[str, str], int]:
+    """How many rejects there are per link and reason. Raises SourceError when a file cannot be read."""
     if not files:
-        return [], 0, {}
+        return {}
     engine.lock(files)
-    terms = [f"link = {lit(link)}"] if link else []
-    terms += [f"contains(lower(reason), lower({lit(reason)}))"] if reason else []
-    source = (
-        f"FROM read_parquet({lit_list(map(str, files))}, union_by_name = true) WHERE {' AND '.join(terms) or 'TRUE'}"
-    )
-    counts = {
-        (str(address), str(why)): int(str(n))
-        for address, why, n in engine.rows(f"SELECT link, reason, count(*) {source} GROUP BY 1, 2 ORDER BY 1, 2")
-    }
+    rows = engine.rows(f"SELECT link, reason, count(*) {_all(files)} GROUP BY 1, 2 ORDER BY 1, 2")
+    return {(str(link), str(why)): int(str(n)) for link, why, n in rows}
+
+
+def matching(
+    counts: Mapping[tuple[str, str], int], *, link: str | None, reason: str | None
+) -> dict[tuple[str, str], int]:
+    """Those of a link, an address, with a reason that contains `reason` in any case; None is no condition."""
+    wanted = (reason or "").casefold()
+    return {pair: n for pair, n in counts.items() if link in (None, pair[0]) and wanted in pair[1].casefold()}
+
+
+def listed(engine: Engine, files: Sequence[Path], pairs: Iterable[tuple[str, str]], *, limit: int) -> list[Rejected]:
+    """The first `limit` rejects with one of these links and reasons. `counted_by` has opened the files."""
+    some = ", ".join(f"({lit(link)}, {lit(reason)})" for link, reason in pairs)
+    if not some:
+        return []
     found = engine.rows(
         'SELECT link, reason, CAST(key AS VARCHAR), CAST(id AS VARCHAR), CAST("row" AS BIGINT) '
-        f'{source} ORDER BY link, reason, "row" NULLS LAST, 3, 4 LIMIT {int(limit)}'
+        f'{_all(files)} WHERE (link, reason) IN ({some}) ORDER BY link, reason, "row" NULLS LAST, 3, 4 '
+        f"LIMIT {int(limit)}"
     )
-    return [_rejected(row) for row in found], sum(counts.values()), counts
+    return [_rejected(row) for row in found]
+
+
+def _all(files: Sequence[Path]) -> str:
+    return f"FROM read_parquet({lit_list(map(str, files))}, union_by_name = true)"
 
 
 def _rejected(row: tuple[object, ...]) -> Rejected:

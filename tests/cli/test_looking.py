@@ -56,13 +56,35 @@ def test_rejects_of_the_newest_run(batchctl: Command, project: MakeProject) -> N
         in shown
     )
     assert "segment-link/everybody-crm" not in batchctl.ok("rejects", "--link", "loyal-ios")
-    assert "No rows rejected" in batchctl.ok("rejects", "--reason", "all-zero")
     assert "4 more" in batchctl.ok("rejects", "--limit", "2")
     document = json.loads(batchctl.ok("rejects", "--format", "json", "--limit", "1"))
     assert (document["total"], len(document["rejects"])) == (6, 1)
     rows = list(csv.DictReader(io.StringIO(batchctl.ok("rejects", "--format", "csv"))))
     assert {row["reason"] for row in rows} == {"white space around it"}
     assert rows[0]["id"] == " p0 ", "a file holds values as they are"
+
+
+def test_rejects_of_nothing_that_exists_and_of_nothing_that_was_rejected(
+    batchctl: Command, project: MakeProject
+) -> None:
+    unknown = batchctl("rejects", "--link", "loyal-iso")
+    assert (unknown.returncode, unknown.stdout) == (64, "")
+    assert "--link loyal-iso: no such segment link" in unknown.stderr
+    assert "did you mean loyal-ios?" in unknown.stderr
+    assert "use one of everybody-crm, loyal-ios" in batchctl("rejects", "--link", "x").stderr
+    batchctl.ok("plan")
+    assert "No rows rejected by the plan of" in batchctl.ok("rejects", "--reason", "all-zero")
+    project.table("data/people.parquet", people(40, malformed=3))
+    batchctl.ok("plan", "--target", "segment-link/loyal-ios")
+    for narrowed in (("--reason", "all-zero"), ("--link", "everybody-crm")):
+        assert "None of the 3 rows rejected by the plan of" in batchctl.ok("rejects", *narrowed)
+        table = batchctl("rejects", "--format", "csv", *narrowed)
+        assert (table.stdout, "None of the 3 rows" in table.stderr) == ("link,reason,key,id,row\n", True), table
+        document = json.loads(batchctl.ok("rejects", "--format", "json", *narrowed))
+        assert (document["total"], document["of"], document["rejects"]) == (0, 3, [])
+    assert "3 rows rejected" in batchctl.ok("rejects", "--reason", "WHITE space")
+    (batchctl.root / "loyal.yaml").unlink()
+    assert "3 rows rejected" in batchctl.ok("rejects", "--link", "segment-link/loyal-ios"), "it was there at that plan"
 
 
 def test_rejects_are_harmless_to_a_terminal(batchctl: Command, project: MakeProject) -> None:
