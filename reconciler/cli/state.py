@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from reconciler.cli.options import Common, common, common_of, waiting
+from reconciler.cli.byhand import approved, declined, opened, read_state, session_of, target_meant
+from reconciler.cli.options import common, waiting
 from reconciler.errors import BatchctlError, ExitCode, StateError
-
-if TYPE_CHECKING:
-    from reconciler.cli.session import Session
-    from reconciler.state.state import State, TargetState
-    from reconciler.state.store import StateStore
 
 approving = click.option("--auto-approve", is_flag=True, help="Do not ask.")
 
@@ -36,7 +28,7 @@ def command() -> None:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the list.")
 def listing(form: str, **shared: Any) -> int:
     """List the targets that are ours: key, members told, files."""
-    state = _read(_session(shared))
+    state = read_state(session_of(shared))
     targets = list(state.targets.values()) if state else []
     rows = [(str(one.key), one.baseline.count, len(one.baseline.files), one.pending is not None) for one in targets]
     if form == "json":
@@ -58,8 +50,8 @@ def listing(form: str, **shared: Any) -> int:
 @common
 def show(key: str, **shared: Any) -> int:
     """Show all that is known of one target, as JSON."""
-    state = _read(_session(shared))
-    click.echo(json.dumps(_target(state, key).model_dump(mode="json"), indent=2))
+    state = read_state(session_of(shared))
+    click.echo(json.dumps(target_meant(state, key).model_dump(mode="json"), indent=2))
     return 0
 
 
@@ -74,7 +66,7 @@ def pull(serial: int | None, out: Path | None, **shared: Any) -> int:
     from reconciler.state.document import encode
     from reconciler.state.place import PREVIOUS
 
-    reader = reading(_session(shared))
+    reader = reading(session_of(shared))
     state = reader.read() if serial is None else reader.read_previous(f"{PREVIOUS}state-{serial}.json")
     if state is None:
         raise StateError("there is no state yet", fix="batchctl apply writes the first one")
@@ -102,9 +94,10 @@ def push(file: Path, force: bool, auto_approve: bool, lock_timeout: float, **sha
     """Make a pulled state document the newest version. The version before is kept; nothing sent since is forgotten."""
     from reconciler import upkeep
 
-    session = _session(shared)
-    _approve(f"Make {file} the state of {session.state_url}?", auto_approve=auto_approve)
-    with _writing(session, "state push", lock_timeout) as store:
+    session = session_of(shared)
+    if not approved(f"Make {file} the state of {session.state_url}?", auto_approve=auto_approve):
+        return declined()
+    with opened(session, "state push", lock_timeout) as store:
         written = upkeep.restored(store, file.read_bytes(), where=str(file), force=force, now=session.now)
     click.echo(f"state serial {written.serial}")
     return 0
@@ -122,9 +115,9 @@ def move(key: str, new: str, lock_timeout: float, **shared: Any) -> int:
     """
     from reconciler.address import TargetKey, is_account
 
-    with _writing(_session(shared), "state mv", lock_timeout) as store:
+    with opened(session_of(shared), "state mv", lock_timeout) as store:
         state = store.read()
-        known = _target(state, key)
+        known = target_meant(state, key)
         assert state is not None
         try:
             wanted = TargetKey.parse(new)
@@ -154,12 +147,13 @@ def move(key: str, new: str, lock_timeout: float, **shared: Any) -> int:
 @waiting
 def remove(key: str, auto_approve: bool, lock_timeout: float, **shared: Any) -> int:
     """Forget a target: Batch keeps what it holds, and batchctl import takes it over again."""
-    session = _session(shared)
-    known = _target(_read(session), key)
-    _approve(f"Forget {known.key}, {known.baseline.count:,} members told?", auto_approve=auto_approve)
-    with _writing(session, "state rm", lock_timeout) as store:
+    session = session_of(shared)
+    known = target_meant(read_state(session), key)
+    if not approved(f"Forget {known.key}, {known.baseline.count:,} members told?", auto_approve=auto_approve):
+        return declined()
+    with opened(session, "state rm", lock_timeout) as store:
         state = store.read()
-        known = _target(state, str(known.key))
+        known = target_meant(state, str(known.key))
         assert state is not None
         written = store.write(state.by_hand().without_target(known.key))
     click.echo(f"forgot {known.key}; nothing was changed in Batch; state serial {written.serial}")
@@ -176,7 +170,7 @@ def unlock(auto_approve: bool, **shared: Any) -> int:
     from reconciler.state.holder import UNKNOWN
     from reconciler.state.lock import holder_at
 
-    place = bare_place_of(_session(shared))
+    place = bare_place_of(session_of(shared))
     holder = holder_at(place)
     if holder is None:
         click.echo("the lock is free")
@@ -189,7 +183,9 @@ def unlock(auto_approve: bool, **shared: Any) -> int:
             "the lock of a folder cannot be taken from a process that lives",
             fix=f"it is free the moment {process} ends",
         )
-    _approve("Is that process dead? If it is not, it may send for 15 seconds more.", auto_approve=auto_approve)
+    question = "Is that process dead? If it is not, it may send for 15 seconds more."
+    if not approved(question, auto_approve=auto_approve):
+        return declined()
     freed = lease.unlock(place)
     click.echo(f"freed the lock of {freed}" if freed else "the lock is free")
     return 0
@@ -206,13 +202,13 @@ def compact(keys: tuple[str, ...], lock_timeout: float, **shared: Any) -> int:
     """
     from reconciler import upkeep
 
-    session = _session(shared)
+    session = session_of(shared)
     encryption = session.project.encryption(session.common.env)
     rewrite = encryption is not None and (encryption.fallback is not None or not encryption.enforced)
     folded, left, gone = 0, 0, tuple[str, ...]()
-    with _writing(session, "state compact", lock_timeout) as store:
+    with opened(session, "state compact", lock_timeout) as store:
         state = store.read()
-        chosen = [_target(state, key) for key in keys] or (list(state.targets.values()) if state else [])
+        chosen = [target_meant(state, key) for key in keys] or (list(state.targets.values()) if state else [])
         if state is not None:
             state, folded, left = upkeep.compacted(store, state, chosen, rewrite=rewrite, now=session.now)
             gone = store.sweep(state, since=session.history_since)
@@ -237,12 +233,12 @@ def verify(keys: tuple[str, ...], **shared: Any) -> int:
     from reconciler.render.words import counted, plain
     from reconciler.scratch import Scratch
 
-    session = _session(shared)
+    session = session_of(shared)
     wrong = 0
     with Scratch() as folder:
         reader = reading(session, cache=folder)
         state = reader.read()
-        chosen = [_target(state, key) for key in keys] or (list(state.targets.values()) if state else [])
+        chosen = [target_meant(state, key) for key in keys] or (list(state.targets.values()) if state else [])
         for known in chosen:
             found = upkeep.verify(reader, known, now=session.now)
             wrong += bool(found.faults)
@@ -253,47 +249,3 @@ def verify(keys: tuple[str, ...], **shared: Any) -> int:
                 click.echo(f"    {plain(fault)}")
     click.echo(f"{counted(len(chosen), 'target')}, {wrong:,} wrong")
     return int(ExitCode.ERROR if wrong else ExitCode.OK)
-
-
-def _session(shared: dict[str, Any]) -> Session:
-    from reconciler.cli.session import open_session
-
-    options: Common = common_of(**shared)
-    return open_session(options, strict=False)
-
-
-def _read(session: Session) -> State | None:
-    from reconciler.cli.opening import reading
-
-    return reading(session).read()
-
-
-@contextmanager
-def _writing(session: Session, what: str, timeout: float) -> Iterator[StateStore]:
-    from reconciler.cli.opening import writing
-    from reconciler.cli.progress import Reporter
-
-    with (
-        Reporter(json_lines=session.common.log_json) as reporter,
-        writing(session, what=what, timeout=timeout, cancel=threading.Event(), reporter=reporter) as (store, _),
-    ):
-        yield store
-
-
-def _target(state: State | None, key: str) -> TargetState:
-    """The target meant by a key, or by an audience name that only one has."""
-    targets = state.targets if state else {}
-    found = [targets[key]] if key in targets else [one for one in targets.values() if one.audience == key != ""]
-    if len(found) != 1:
-        what = "is not in the state" if not found else "names several targets"
-        raise StateError(f"{key} {what}", fix="batchctl state list shows all keys")
-    return found[0]
-
-
-def _approve(question: str, *, auto_approve: bool) -> None:
-    if auto_approve:
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError("no terminal to ask on: add --auto-approve")
-    if click.prompt(f"{question} Only 'yes' does", default="", show_default=False, err=True).strip() != "yes":
-        raise click.Abort

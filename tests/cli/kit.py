@@ -123,21 +123,29 @@ class Done:
     stderr: str
 
 
+class Typed(io.StringIO):
+    """What a person types on a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
 class Command:
     """Runs batchctl on one project against one Batch."""
 
     def __init__(self, root: Path, url: str, keys: Mapping[str, str] = KEYS) -> None:
         self.root, self.url, self.secrets = root, url, keys
 
-    def __call__(self, *arguments: str, stdin: str = "", **environ: str | None) -> Done:
+    def __call__(self, *arguments: str, stdin: str | Typed = "", **environ: str | None) -> Done:
         """A finished command, run in this process. No key may be in its output, and no traceback."""
         done = self.raw(arguments[0], "-C", str(self.root), *arguments[1:], stdin=stdin, **environ)
         checked(done, self.secrets)
         return done
 
-    def raw(self, *arguments: str, stdin: str = "", **environ: str | None) -> Done:
+    def raw(self, *arguments: str, stdin: str | Typed = "", **environ: str | None) -> Done:
         """Without ``-C``, unchecked; an environment variable that is None is not set."""
-        out, err, given = io.StringIO(), io.StringIO(), io.StringIO(stdin)
+        out, err, given = io.StringIO(), io.StringIO(), io.StringIO(stdin) if isinstance(stdin, str) else stdin
         before = dict(os.environ)
         reader, sys.stdin = sys.stdin, given
         try:

@@ -10,13 +10,13 @@ import pytest
 
 from reconciler.state.holder import Holder
 from reconciler.state.lock import acquire
-from tests.cli.kit import AUDIENCE, Command, Done, people
+from tests.cli.kit import AUDIENCE, Command, Done, Typed, people
 from tests.conftest import MakeProject
 from tests.state.kit import NOW
 
 
-def state(batchctl: Command, *arguments: str) -> Done:
-    return batchctl.raw("state", *arguments, "-C", str(batchctl.root))
+def state(batchctl: Command, *arguments: str, stdin: str | Typed = "") -> Done:
+    return batchctl.raw("state", *arguments, "-C", str(batchctl.root), stdin=stdin)
 
 
 def test_a_lock_whose_holder_cannot_be_read_is_held(batchctl: Command) -> None:
@@ -67,3 +67,18 @@ def test_a_damaged_file_of_the_state_is_not_called_a_source(batchctl: Command, p
     said = "".join(done.stderr.split())
     assert (done.returncode, f"{base}isnotwhatwaswritten" in said) == (1, True), done
     assert "source" not in done.stderr
+
+
+@pytest.mark.parametrize("answer", ["n", "y", "", "no thanks"])
+@pytest.mark.parametrize("command", [("rm", AUDIENCE), ("push", "FILE")])
+def test_whatever_is_not_yes_is_a_no_as_in_apply(batchctl: Command, command: tuple[str, ...], answer: str) -> None:
+    applied = batchctl("apply", stdin=Typed(f"{answer}\n"))
+    assert (applied.returncode, applied.stderr.endswith("Not applied: nothing was sent.\n")) == (1, True), applied
+    batchctl.ok("apply", "--auto-approve")
+    file = batchctl.root / "pulled.json"
+    state(batchctl, "pull", "--out", str(file))
+    words = [str(file) if word == "FILE" else word for word in command]
+    done = state(batchctl, *words, stdin=Typed(f"{answer}\n"))
+    assert (done.returncode, done.stderr.endswith("Not done: nothing was changed.\n")) == (1, True), done
+    assert state(batchctl, "pull").stdout == file.read_text()
+    assert state(batchctl, *words, stdin=Typed("yes\n")).returncode == 0
