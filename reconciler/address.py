@@ -24,6 +24,10 @@ class IdType(StrEnum):
     EMAIL = "emails"
 
 
+PROFILES = "$profiles"
+"""Stands for the name in the key of profiles: no audience can be called that."""
+
+
 def account_of(key: str) -> str:
     """First 8 hex digits of sha256 of a Live API key or project key: what people and state see instead of the key."""
     return hashlib.sha256(key.encode()).hexdigest()[:8]
@@ -51,10 +55,10 @@ class TargetKey:
         return not self.audience
 
     def __str__(self) -> str:
-        return f"{self.account}/{self.space}/{self.audience or '$profiles'}"
+        return f"{self.account}/{self.space}/{self.audience or PROFILES}"
 
     @classmethod
     def parse(cls, text: str) -> TargetKey:
         """Inverse of `str()`."""
         account, space, audience = text.split("/", 2)
-        return cls(account, Space(space), "" if audience == "$profiles" else audience)
+        return cls(account, Space(space), "" if audience == PROFILES else audience)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.address import PROFILES, TargetKey, is_account
 from reconciler.cli.options import Common, common_of
 from reconciler.errors import ExitCode, StateError
 
@@ -48,13 +52,37 @@ def opened(session: Session, what: str, timeout: float) -> Iterator[StateStore]:
 
 
 def target_meant(state: State | None, key: str) -> TargetState:
-    """The target meant by a key, or by an audience name that only one has."""
+    """The target meant by a key, or by an audience name that only one has; see `_is_meant` for profiles."""
     targets = state.targets if state else {}
     found = [targets[key]] if key in targets else [one for one in targets.values() if one.audience == key != ""]
-    if len(found) != 1:
-        what = "is not in the state" if not found else "names several targets"
-        raise StateError(f"{key} {what}", fix="batchctl state list shows all keys")
+    found = found or [one for one in targets.values() if one.key.is_profiles and _is_meant(key, one.key)]
+    if not found:
+        near = get_close_matches(key, targets, n=1, cutoff=0.8)
+        mean = f"did you mean {shlex.quote(near[0])}? " if near else ""
+        raise StateError(f"{key} is not in the state", fix=f"{mean}batchctl state list shows all keys")
+    if len(found) > 1:
+        keys = ", ".join(shlex.quote(str(one.key)) for one in found)
+        raise StateError(f"{key} names several targets", fix=f"use one of {keys}")
     return found[0]
+
+
+def key_meant(text: str, known: TargetKey) -> TargetKey:
+    """The key to give to what is `known` by another. UsageError where it is none."""
+    wrong = f"{text} is no key such as {shlex.quote(str(known))}"
+    try:
+        found = TargetKey.parse(text)
+    except ValueError:
+        raise click.UsageError(wrong) from None
+    if not is_account(found.account):
+        raise click.UsageError(f"{wrong}: an account is 8 hexadecimal digits")
+    profiles = replace(found, audience="")
+    return profiles if known.is_profiles and _is_meant(text, profiles) else found
+
+
+def _is_meant(text: str, profiles: TargetKey) -> bool:
+    """Whether a text stands for the key of profiles, which end in `$profiles`: a shell makes nothing of that."""
+    place = f"{profiles.account}/{profiles.space}/"
+    return text in (PROFILES, "profiles", place, f"{place}profiles")
 
 
 def approved(question: str, *, auto_approve: bool) -> bool:

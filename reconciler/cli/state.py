@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.byhand import approved, declined, opened, read_state, session_of, target_meant
+from reconciler.cli.byhand import approved, declined, key_meant, opened, read_state, session_of, target_meant
 from reconciler.cli.options import common, waiting
 from reconciler.errors import BatchctlError, ExitCode, StateError
 
@@ -19,7 +19,8 @@ approving = click.option("--auto-approve", is_flag=True, help="Do not ask.")
 def command() -> None:
     """Look at the state, and change it by hand where nothing else helps.
 
-    KEY is account/space/audience as batchctl state list shows it, or the audience's name where only one has it.
+    KEY is account/space/audience as batchctl state list shows it, or the audience's name where only one has it. What
+    ends in $profiles may be written with profiles instead, which no shell changes.
     """
 
 
@@ -113,18 +114,11 @@ def move(key: str, new: str, lock_timeout: float, **shared: Any) -> int:
 
     Account and space may differ between KEY and NEW; the audience may not, because Batch cannot rename one.
     """
-    from reconciler.address import TargetKey, is_account
-
     with opened(session_of(shared), "state mv", lock_timeout) as store:
         state = store.read()
         known = target_meant(state, key)
         assert state is not None
-        try:
-            wanted = TargetKey.parse(new)
-        except ValueError:
-            raise click.UsageError(f"{new} is no key such as {known.key}") from None
-        if not is_account(wanted.account):
-            raise click.UsageError(f"{new} is no key such as {known.key}: an account is 8 hexadecimal digits")
+        wanted = key_meant(new, known.key)
         if wanted.audience != known.audience:
             raise StateError(
                 "an audience cannot be renamed in Batch, so its record cannot either",

@@ -10,9 +10,11 @@ import pytest
 
 from reconciler.state.holder import Holder
 from reconciler.state.lock import acquire
+from reconciler.state.store import StateStore
 from tests.cli.kit import AUDIENCE, Command, Done, Typed, people
 from tests.conftest import MakeProject
-from tests.state.kit import NOW
+from tests.state.kit import NOW, target
+from tests.state.kit import state as empty
 
 
 def state(batchctl: Command, *arguments: str, stdin: str | Typed = "") -> Done:
@@ -82,3 +84,35 @@ def test_whatever_is_not_yes_is_a_no_as_in_apply(batchctl: Command, command: tup
     assert (done.returncode, done.stderr.endswith("Not done: nothing was changed.\n")) == (1, True), done
     assert state(batchctl, "pull").stdout == file.read_text()
     assert state(batchctl, *words, stdin=Typed("yes\n")).returncode == 0
+
+
+PROFILES = "3fa29c01/mep-1.0/$profiles"
+
+
+def owned(batchctl: Command, *keys: str) -> None:
+    """A state that owns these targets of one account or another."""
+    targets = [target(audience="").model_copy(update={"account": "3fa29c01"})]
+    targets += [target(audience=name).model_copy(update={"account": account}) for account, name in map(str.split, keys)]
+    StateStore(batchctl.root / "state").write(empty(environment="").with_targets(targets))
+
+
+@pytest.mark.parametrize("key", [PROFILES, PROFILES.replace("$", ""), PROFILES.replace("$profiles", ""), "profiles"])
+def test_a_key_of_profiles_may_be_what_a_shell_makes_of_it(batchctl: Command, key: str) -> None:
+    owned(batchctl, "3fa29c01 lapsed")
+    assert json.loads(state(batchctl, "show", key).stdout)["audience"] == ""
+    moved = key.replace("3fa29c01", "00c0ffee")
+    done = state(batchctl, "mv", key, moved if "/" in moved else f"00c0ffee/mep-1.0/{moved}")
+    assert done.stdout.startswith("00c0ffee/mep-1.0/$profiles, "), done
+    done = state(batchctl, "verify", PROFILES.replace("3fa29c01", "00c0ffee"))
+    assert "1 target, 0 wrong" in done.stdout
+
+
+def test_a_key_that_may_mean_two_targets_means_none(batchctl: Command) -> None:
+    owned(batchctl, "3fa29c01 profiles", "00c0ffee profiles", "00c0ffee lapsed")
+    assert json.loads(state(batchctl, "show", "3fa29c01/mep-1.0/profiles").stdout)["audience"] == "profiles"
+    assert json.loads(state(batchctl, "show", "3fa29c01/mep-1.0/").stdout)["audience"] == ""
+    two = state(batchctl, "rm", "profiles", "--auto-approve")
+    said = " ".join(two.stderr.split())
+    assert (two.returncode, "use one of 00c0ffee/mep-1.0/profiles, 3fa29c01/mep-1.0/profiles" in said) == (1, True), two
+    none = state(batchctl, "rm", PROFILES[:-1], "--auto-approve")
+    assert (none.returncode, f"did you mean '{PROFILES}'?" in none.stderr) == (1, True), none
