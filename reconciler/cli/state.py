@@ -158,25 +158,27 @@ def remove(key: str, auto_approve: bool, lock_timeout: float, **shared: Any) -> 
 @common
 @approving
 def unlock(auto_approve: bool, **shared: Any) -> int:
-    """Free the lock of a run that is dead. Names the holder first."""
+    """Free the lock of a run that is dead. Names the holder first, and for a bucket when it was last heard from."""
     from reconciler.cli.opening import bare_place_of
     from reconciler.state import lease
     from reconciler.state.holder import UNKNOWN
     from reconciler.state.lock import holder_at
 
     place = bare_place_of(session_of(shared))
-    holder = holder_at(place)
+    found = lease.heard_of(place) if place.remote else (holder_at(place), None)
+    holder, heard = found or (None, None)
     if holder is None:
         click.echo("the lock is free")
         return 0
     known = holder is not UNKNOWN
     click.echo(f"held by {holder}" if known else "held, by whom is unknown")
-    if not place.remote:
+    if heard is None:
         process = f"process {holder.pid} on {holder.host}" if known else "that process"
         raise StateError(
             "the lock of a folder cannot be taken from a process that lives",
             fix=f"it is free the moment {process} ends",
         )
+    click.echo(str(heard))
     question = "Is that process dead? If it is not, it may send for 15 seconds more."
     if not approved(question, auto_approve=auto_approve):
         return declined()

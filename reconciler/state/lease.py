@@ -163,10 +163,33 @@ def acquire(
         lease.release()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """When whoever holds the lock was last heard from. Seconds, by this machine's clock and the store's."""
+
+    ago: float
+    lease: float
+
+    def __str__(self) -> str:
+        if self.ago < self.lease:
+            return f"still alive {self.ago:.0f} s ago: its lease of {self.lease:.0f} s has not ended"
+        return f"last heard from {self.ago:,.0f} s ago: its lease of {self.lease:.0f} s has ended"
+
+
+def heard_of(place: Place) -> tuple[Holder, Heard] | None:
+    """Who holds the lock, UNKNOWN perhaps, and when it was renewed; None when it is free."""
+    found = place.read(LOCK)
+    entry = _entry(found)
+    if found is None or entry.free:
+        return None
+    ago = max((datetime.now(UTC) - found.modified).total_seconds(), 0.0)
+    return entry.holder or UNKNOWN, Heard(ago=ago, lease=entry.lease)
+
+
 def holder_of(place: Place) -> Holder | None:
     """Who holds the lock, UNKNOWN perhaps; None when it is free. Whether that process is alive cannot be seen."""
-    entry = _entry(place.read(LOCK))
-    return None if entry.free else entry.holder or UNKNOWN
+    found = heard_of(place)
+    return None if found is None else found[0]
 
 
 def unlock(place: Place) -> Holder | None:

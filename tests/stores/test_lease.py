@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 
 from reconciler.errors import Locked, StateError
 from reconciler.state.holder import UNKNOWN, Holder
-from reconciler.state.lease import LOCK, Terms, acquire, holder_of, unlock
+from reconciler.state.lease import LOCK, Terms, acquire, heard_of, holder_of, unlock
 from reconciler.state.place import Folder, Found
 from reconciler.state.store import StateStore
 from tests.state.kit import NOW, state
@@ -167,6 +168,25 @@ def test_unlock_frees_it_and_names_the_holder(bucket: Somewhere) -> None:
         lease.renew()
         with pytest.raises(Locked, match="somebody freed it"):
             lease.require(1.0)
+
+
+@pytest.mark.parametrize(
+    ("ago", "said"),
+    [
+        (-5, "still alive 0 s ago: its lease of 60 s has not ended"),
+        (50, "still alive 50 s ago: its lease of 60 s has not ended"),
+        (3700, "last heard from 3,700 s ago: its lease of 60 s has ended"),
+    ],
+)
+def test_whether_a_holder_was_heard_from_within_its_lease_is_said(tmp_path: Path, ago: int, said: str) -> None:
+    place = Folder(tmp_path)
+    assert heard_of(place) is None
+    with acquire(place, timeout_seconds=0, holder=ME, terms=STILL):
+        os.utime(tmp_path / LOCK, (time.time() - ago,) * 2)
+        found = heard_of(place)
+    assert found is not None
+    assert (found[0], str(found[1])) == (ME, said)
+    assert heard_of(place) is None
 
 
 def test_a_lock_that_cannot_be_read_is_held_by_somebody(s3: Somewhere) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,6 +219,7 @@ def test_unlock_names_the_holder(batchctl: Applied) -> None:
             permit(1.0)
         else:
             assert (done.returncode, "freed the lock of apply" in done.stdout) == (0, True)
+            assert re.search(r"\nstill alive \d s ago: its lease of 60 s has not ended\n", done.stdout), done
 
 
 def test_an_unfinished_target_is_not_moved_nor_folded(batchctl: Applied, project: MakeProject, tmp_path: Path) -> None:
