@@ -123,9 +123,9 @@ def _plain(path: Path, folder: Path, seal: Seal | None) -> Path:
         if is_encrypted(path):
             raise refused_without_key(f"the saved plan {path}")
         return path
-    to = folder / "plan.zip"
+    to, where = folder / "plan.zip", f"the saved plan {path}"
     try:
-        through(path, to, lambda source, out: seal.open(SEALED_AS, source, out, where=f"the saved plan {path}"))
+        through(path, to, lambda source, out: seal.open(SEALED_AS, source, out, where=where, way=_AGAIN))
     except OSError as error:
         raise BatchctlError(f"the saved plan {path} cannot be read", why=error.strerror or str(error)) from error
     return to

@@ -48,26 +48,17 @@ def verify(reader: StateReader, known: TargetState, *, now: datetime) -> Verifie
     )
 
 
-def foldable(known: TargetState, *, rewrite: bool = False) -> bool:
-    """Whether compaction would change a target: at rest, with more than one file, or any to `rewrite`."""
-    at_rest = known.pending is None and not known.uncertain
-    return at_rest and len(known.baseline.files) > (0 if rewrite else 1)
+def foldable(known: TargetState) -> bool:
+    """Whether compaction would change a target: at rest, with more than one file."""
+    return known.pending is None and not known.uncertain and len(known.baseline.files) > 1
 
 
-def compacted(
-    store: StateStore, state: State, chosen: list[TargetState], *, rewrite: bool, now: datetime
-) -> tuple[State, int, int]:
-    """The state with all of `chosen` folded that can be, how many those are, and how many are unfinished.
-
-    To `rewrite`, the document is written in any case.
-    """
-    todo = [known for known in chosen if foldable(known, rewrite=rewrite)]
+def compacted(store: StateStore, state: State, chosen: list[TargetState], *, now: datetime) -> tuple[State, int]:
+    """The state with all of `chosen` folded that can be, and how many those are."""
+    todo = [known for known in chosen if foldable(known)]
     for known in todo:
         state = compact(store, state, known, now=now)
-    if rewrite and not todo:
-        state = store.write(state.by_hand())
-    left = sum(known.pending is not None or bool(known.uncertain) for known in chosen)
-    return state, len(todo), left
+    return state, len(todo)
 
 
 def compact(store: StateStore, state: State, known: TargetState, *, now: datetime) -> State:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from reconciler.scratch import Scratch
 from reconciler.state import durable
 from reconciler.state.seal import HEADER, Seal, is_sealed, refused_without_key, through
 
@@ -46,6 +49,29 @@ def newest_rejects(state_root: Path, *, seal: Seal | None, scratch: Path) -> tup
     if newest is None:
         return None, []
     return newest, [_opened(path, seal, scratch) for path in sorted(newest.glob(FILES))]
+
+
+def reseal_rejects(state_root: Path, *, seal: Seal) -> int:
+    """Encrypts the reject files that are plain or under the fallback key with the newest one; how many those are."""
+    changed = 0
+    with Scratch() as scratch, durable.explained("encrypt the rejects of former runs"):
+        for folder in (state_root / "runs").glob("*-*"):
+            with suppress(FileNotFoundError):  # a plan has just removed it
+                written = folder.stat()
+                changed += sum(_resealed(path, seal, scratch) for path in folder.glob(FILES))
+                os.utime(folder, ns=(written.st_atime_ns, written.st_mtime_ns))  # which tells the newest run
+    return changed
+
+
+def _resealed(path: Path, seal: Seal, scratch: Path) -> bool:
+    with path.open("rb") as file:
+        if not seal.outdated(file.read(HEADER)):
+            return False
+    plain = _opened(path, seal, scratch)
+    with plain.open("rb") as source, durable.replacing(path, name="rejects") as target:
+        seal_of_rejects(seal)(source, target)
+    plain.unlink()
+    return True
 
 
 def seal_of_rejects(seal: Seal | None) -> Callable[[IO[bytes], IO[bytes]], object]:

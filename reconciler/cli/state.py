@@ -194,25 +194,27 @@ def unlock(auto_approve: bool, **shared: Any) -> int:
 def compact(keys: tuple[str, ...], lock_timeout: float, **shared: Any) -> int:
     """Fold base and delta files of targets (default: all) into one, and delete files nothing needs.
 
-    With a fallback key, or encryption that is not enforced, every file is written anew under the key.
+    With encryption, all that is kept plain or under the fallback key is encrypted under the key, whatever targets are
+    given: that is the way to enforced: true and to another key.
     """
     from reconciler import upkeep
+    from reconciler.cli.opening import seal_of
+    from reconciler.cli.runs import reseal_rejects
 
     session = session_of(shared)
-    encryption = session.project.encryption(session.common.env)
-    rewrite = encryption is not None and (encryption.fallback is not None or not encryption.enforced)
-    folded, left, gone = 0, 0, tuple[str, ...]()
+    seal = seal_of(session)
+    folded, gone = 0, tuple[str, ...]()
     with opened(session, "state compact", lock_timeout) as store:
         state = store.read()
         chosen = [target_meant(state, key) for key in keys] or (list(state.targets.values()) if state else [])
         if state is not None:
-            state, folded, left = upkeep.compacted(store, state, chosen, rewrite=rewrite, now=session.now)
+            state, folded = upkeep.compacted(store, state, chosen, now=session.now)
             gone = store.sweep(state, since=session.history_since)
+        sealed = store.reseal() + (reseal_rejects(session.state_root, seal=seal) if seal else 0)
     from reconciler.render.words import counted
 
-    click.echo(f"{counted(folded, 'target')} folded, {counted(len(gone), 'file')} deleted")
-    if rewrite and left:
-        click.echo(f"{counted(left, 'target')} unfinished, whose files stay as they are: run batchctl apply first")
+    more = f", {counted(sealed, 'file')} encrypted" if seal else ""
+    click.echo(f"{counted(folded, 'target')} folded, {counted(len(gone), 'file')} deleted{more}")
     return 0
 
 

@@ -34,8 +34,8 @@ class Encryption(Model):
     )
     enforced: bool = Field(
         default=False,
-        description="Refuse a state, files and saved plans that are not encrypted. Set it once everything is: without "
-        "it nobody can tell who wrote a plain file. Default false.",
+        description="Refuse a state, files and saved plans that are not encrypted. Set it once everything is, which "
+        "`batchctl state compact` sees to: without it nobody can tell who wrote a plain file. Default false.",
         examples=[True],
     )
 

@@ -7,6 +7,7 @@ elsewhere loses two seconds: its rows are uncertain, which is always safe, and i
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -53,6 +54,18 @@ class AckLogs:
         self._opened.add(name)
         self._send(name, finished=False)
         return AckLog(path, lines=self._place.lines(name), appended=lambda: self._grown.add(name))
+
+    def reseal(self, name: str) -> bool:
+        """Seals the lines of this machine's log anew; False where all are sealed with the newest key already."""
+        path, lines = self._path(name), self._place.lines(name)
+        with durable.explained(f"encrypt the acknowledgement log {path}"):
+            if not path.is_file() or not any(map(lines.outdated, path.read_bytes().splitlines())):
+                return False
+            known, written = self._own(name), path.stat()
+            with durable.replacing(path, name="acks") as file:
+                file.write(encoded(known, lines=lines))
+            os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
+        return True
 
     def start(self) -> None:
         """Logs that grow are sent from now on, by a thread of their own."""

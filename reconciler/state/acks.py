@@ -16,7 +16,7 @@ import orjson
 from reconciler.crashpoint import point
 from reconciler.errors import StateError
 from reconciler.state import durable
-from reconciler.state.seal import Lines, Plain
+from reconciler.state.seal import Lines, Plain, refused_plain
 from reconciler.state.standing import Acked, merged
 
 SENDING = -1
@@ -126,6 +126,8 @@ def decoded(text: bytes, *, where: str, lines: Lines | None = None) -> tuple[Ack
     acks, kept = [], lines or Plain()
     for number, line in enumerate(_whole(text, kept).splitlines(), 1):
         ack = _decode(kept.open(line))
+        if ack is None and _decode(line) is not None:
+            raise refused_plain(f"line {number} of the acknowledgement log {where}")
         if ack is None:
             raise StateError(
                 f"line {number} of the acknowledgement log {where} is damaged",
@@ -139,7 +141,8 @@ def _whole(text: bytes, lines: Lines) -> bytes:
     """The log without a torn last line: one without its line end, or whose blocks did not all reach the disk."""
     text = text[: text.rfind(b"\n") + 1]
     before = text.rfind(b"\n", 0, -1) + 1
-    return text if _decode(lines.open(text[before:].rstrip(b"\n"))) else text[:before]
+    last = text[before:].rstrip(b"\n")
+    return text if _decode(lines.open(last)) or _decode(last) else text[:before]
 
 
 def _encode(ack: Ack) -> bytes:

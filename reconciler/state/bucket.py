@@ -20,7 +20,7 @@ from reconciler.crashpoint import point
 from reconciler.errors import ConfigurationError, StateError
 from reconciler.state import durable
 from reconciler.state.place import TARGETS, Folder, Found, Moved
-from reconciler.state.seal import Lines, Plain
+from reconciler.state.seal import HEADER, Lines, Plain
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -79,6 +79,17 @@ class Bucket:
     def raw(self, name: str) -> Found | None:
         """See Place."""
         return self.read(name)
+
+    def head(self, name: str) -> bytes | None:
+        """See Place; the rest of a large file is not waited for."""
+        import obstore
+
+        with self._explained(f"read {self.show(name)}"):
+            try:
+                return bytes(next(iter(obstore.get(self._store, name).stream(min_chunk_size=HEADER)), b""))
+            except FileNotFoundError as error:
+                self._bucket_exists(error)
+                return None
 
     def lines(self, name: str) -> Lines:
         """See Place."""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from reconciler.errors import StateError
 from reconciler.state import durable
-from reconciler.state.seal import Lines, Plain
+from reconciler.state.seal import HEADER, Lines, Plain
 
 STATE, PREVIOUS, TARGETS = "state.json", "previous/", "targets/"
 Stamp = tuple[object, ...]
@@ -60,6 +60,10 @@ class Place(Protocol):
 
     def raw(self, name: str) -> Found | None:
         """The bytes as they are kept, where `read` cannot make sense of them."""
+        ...
+
+    def head(self, name: str) -> bytes | None:
+        """The first bytes of a file as they are kept, as many as HEADER or all; None where there is none."""
         ...
 
     def lines(self, name: str) -> Lines:
@@ -135,6 +139,16 @@ class Folder:
     def raw(self, name: str) -> Found | None:
         """See Place."""
         return self.read(name)
+
+    def head(self, name: str) -> bytes | None:
+        """See Place."""
+        path = self.path(name)
+        with durable.explained(f"read {path}"):
+            try:
+                with path.open("rb") as file:
+                    return file.read(HEADER)
+            except FileNotFoundError:
+                return None
 
     def lines(self, name: str) -> Lines:
         """See Place."""

@@ -23,6 +23,9 @@ CHUNK, TAG, SALT, KEY_ID = 1 << 20, 16, 16, 8
 HEADER = len(MAGIC) + KEY_ID + SALT
 SHORTEST_KEY = 16
 _LINE = b"~"
+ENCRYPTED_BY = (
+    "if it is yours, set enforced: false, run batchctl state compact, which encrypts all that is kept, and set it back"
+)
 T = TypeVar("T")
 
 
@@ -35,6 +38,10 @@ class Lines(Protocol):
 
     def open(self, line: bytes) -> bytes | None:
         """Inverse of `close`; None where the line is not one that was written."""
+        ...
+
+    def outdated(self, line: bytes) -> bool:
+        """Whether it is plain or sealed with the fallback: not with a key nobody has."""
         ...
 
 
@@ -61,14 +68,18 @@ class Seal:
                 return seen.hexdigest()
             chunk, number = following, number + 1
 
-    def open(self, name: str, source: IO[bytes], target: IO[bytes], *, where: str) -> None:
-        """Writes what is sealed in `source`, or plain where that is allowed, to `target`. StateError says `where`."""
+    def open(self, name: str, source: IO[bytes], target: IO[bytes], *, where: str, way: str = ENCRYPTED_BY) -> None:
+        """Writes what is sealed in `source`, or plain where that is allowed, to `target`.
+
+        StateError says `where`, and of what is plain the `way` to have it encrypted.
+        """
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         head = source.read(HEADER)
         if not is_sealed(head):
-            self._plain_is_allowed(where)
+            if self.enforced:
+                raise refused_plain(where, way=way)
             target.write(head)
             while chunk := source.read(CHUNK):
                 target.write(chunk)
@@ -99,12 +110,9 @@ class Seal:
         """How the lines of the log `name` are kept."""
         return _Sealed([_derived(key, b"", name) for key in self._keys], enforced=self.enforced)
 
-    def _plain_is_allowed(self, where: str) -> None:
-        if self.enforced:
-            raise StateError(
-                f"{where} is not encrypted, and state.encryption.enforced is true",
-                fix="if it is yours, set enforced: false, encrypt it by batchctl state compact, and set it back",
-            )
+    def outdated(self, head: bytes) -> bool:
+        """Whether a file that begins like this is plain, or sealed with the fallback: not with a key nobody has."""
+        return not is_sealed(head) or head[len(MAGIC) :][:KEY_ID] in map(_id, self._keys[1:])
 
 
 class Plain:
@@ -118,6 +126,10 @@ class Plain:
         """See Lines."""
         return line
 
+    def outdated(self, line: bytes) -> bool:
+        """See Lines."""
+        return False
+
 
 class _Sealed:
     def __init__(self, keys: list[bytes], *, enforced: bool) -> None:
@@ -130,16 +142,23 @@ class _Sealed:
         return _LINE + base64.b64encode(nonce + AESGCM(self._keys[0]).encrypt(nonce, line, None)) + b"\n"
 
     def open(self, line: bytes) -> bytes | None:
+        if not line.startswith(_LINE):
+            return None if self._enforced else line
+        return self._opened(line, self._keys)
+
+    def outdated(self, line: bytes) -> bool:
+        return not line.startswith(_LINE) or self._opened(line, self._keys[1:]) is not None
+
+    @staticmethod
+    def _opened(line: bytes, keys: list[bytes]) -> bytes | None:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        if not line.startswith(_LINE):
-            return None if self._enforced else line
         try:
             found = base64.b64decode(line[len(_LINE) :], validate=True)
         except ValueError:
             return None
-        for key in self._keys:
+        for key in keys:
             try:
                 return AESGCM(key).decrypt(found[:12], found[12:], None)
             except (InvalidTag, ValueError):
@@ -150,6 +169,11 @@ class _Sealed:
 def is_sealed(head: bytes) -> bool:
     """Whether a file that begins like this is encrypted."""
     return head.startswith(MAGIC)
+
+
+def refused_plain(where: str, *, way: str = ENCRYPTED_BY) -> StateError:
+    """What to say of a plain file where all must be encrypted; `way` is how to have it encrypted."""
+    return StateError(f"{where} is not encrypted, and state.encryption.enforced is true", fix=way)
 
 
 def refused_without_key(where: str) -> StateError:

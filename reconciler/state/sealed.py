@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from reconciler.errors import StateError
 from reconciler.scratch import Scratch
 from reconciler.state import durable
-from reconciler.state.place import PREVIOUS, STATE, Found, Place
+from reconciler.state.place import PREVIOUS, STATE, TARGETS, Folder, Found, Place
 from reconciler.state.seal import Lines, Seal, through
 
 OPEN_NAMES = ("lock",)
+ROWS = ".parquet"
+"""End of the names of files that may be large."""
 
 
 class Sealed:
@@ -68,6 +72,47 @@ class Sealed:
         found = self._place.raw(name)
         return None if found is None else replace(found, raw=True)
 
+    def head(self, name: str) -> bytes | None:
+        """See Place."""
+        return self._place.head(name)
+
+    def outdated(self, name: str) -> bool:
+        """Whether a file is kept plain, or sealed with the fallback; a log of this machine is sealed by lines."""
+        head = self._place.head(name)
+        return head is not None and self._seal.outdated(head)
+
+    def reseal(self, name: str) -> bool:
+        """Seals a file that is `outdated` with the newest key, in its place and, in a folder, as old as it was."""
+        if not self.outdated(name):
+            return False
+        path = self.folder / name
+        written = None if self.remote else path.stat()
+        if not name.endswith(ROWS):
+            found = self.read(name)
+            self.put(name, found.data if found else b"")
+        else:
+            self.discard(name)  # what this machine has of it may be damaged
+            self._take_again(name)
+        if written is not None:
+            os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
+        return True
+
+    def _take_again(self, name: str) -> None:
+        there = self.fetch(name)
+        if there is None:
+            raise StateError(f"{self.show(name)} is missing", fix="run the command again")
+        self.take(there[0], name)
+        del self._opened[name]
+        there[0].unlink()
+
+    def drop_copies(self) -> None:
+        """Removes this machine's copies of files that are kept elsewhere, where they are outdated."""
+        copies = Folder(self.folder)
+        for name in copies.names(TARGETS) if self.remote else ():
+            head = copies.head(name) if name.endswith(ROWS) else None
+            if head is not None and self._seal.outdated(head):
+                self.discard(name)
+
     def replace(self, name: str, data: bytes, *, before: Found | None, keep: str | None = None) -> Found:
         """See Place; the version before is kept as it is in a folder or where it is raw, else sealed again."""
         if name in OPEN_NAMES:
@@ -101,10 +146,14 @@ class Sealed:
         there = self._place.fetch(name)
         if there is None:
             return None
-        with durable.explained(f"decrypt {self.show(name)}"):
-            to = self._private()
-            where = self.show(name)
-            through(there[0], to, lambda source, target: self._seal.open(_meant(name), source, target, where=where))
+        to, where = self._private(), self.show(name)
+        try:
+            with durable.explained(f"decrypt {where}"):
+                through(there[0], to, lambda source, target: self._seal.open(_meant(name), source, target, where=where))
+        except StateError:
+            if there[1] or not self._place.discard(name):
+                raise
+            return self._open(name)  # this machine's copy was not the file any more
         self._opened[name] = to
         return to, there[1]
 

@@ -28,10 +28,13 @@ from reconciler.state.document import decode, encode, files_of
 from reconciler.state.lock import Permit
 from reconciler.state.place import PREVIOUS, STATE, TARGETS, Found, Moved, Place
 from reconciler.state.reader import StateReader, checked_name, measure, serial_of
+from reconciler.state.sealed import Sealed
 from reconciler.state.state import DataFile, State
 
 PREVIOUS_VERSIONS = 30
-HISTORY = ("delta-", "acks-")
+LOG = "acks-"
+"""Beginning of the names of acknowledgement logs."""
+HISTORY = ("delta-", LOG)
 """Beginnings of the names of files that say what was sent."""
 VERSIONS_WITH_FILES = 5
 """Previous versions that can be gone back to with all their files."""
@@ -136,11 +139,8 @@ class StateStore(StateReader):
             written = (edit(state) if edit else state).by_hand().model_copy(update={"serial": max(serials) + 1})
             before = self._last[1] if self._last else self.place.raw(STATE)
             keep = f"{PREVIOUS}state-{newest.serial}.json" if newest else f"{PREVIOUS}unreadable.json"
-            try:
-                found = self.place.replace(STATE, encode(written), before=before, keep=keep)
-            except Moved:
-                raise self._other("something else", "what this run read") from None
-            self._last, self._newest = (written, found), written
+            self._last = written, self._replaced(encode(written), before, keep)
+            self._newest = written
             return written
 
     def put_file(self, local: Path, name: str, *, rows: int) -> DataFile:
@@ -195,6 +195,34 @@ class StateStore(StateReader):
         self.place.tidy(needed.__contains__)
         self._proven.tidy(needed.__contains__)
         return tuple(gone)
+
+    def reseal(self) -> int:
+        """Seals all that is kept, whichever version names it, with the newest key of the place; how many files were.
+
+        No version changes by it: what a file holds is what it held. Nothing where the place has no key.
+        """
+        place, changed = self.place, 0
+        if not isinstance(place, Sealed):
+            return changed
+        if self.read() is not None and self._last is not None and place.outdated(STATE):
+            self._permitted()
+            state, found = self._last
+            self._last, changed = (state, self._replaced(found.data, found)), 1
+        for name in (*place.names(PREVIOUS), *place.names(TARGETS)):
+            self._permitted()
+            log = name.rpartition("/")[2].startswith(LOG)
+            done = [self._logs.reseal(name)] if log else []
+            done += [place.reseal(name)] if place.remote or not log else []
+            changed += any(done)
+        place.drop_copies()
+        self._proven.tidy(lambda _: False)
+        return changed
+
+    def _replaced(self, text: bytes, before: Found | None, keep: str | None = None) -> Found:
+        try:
+            return self.place.replace(STATE, text, before=before, keep=keep)
+        except Moved:
+            raise self._other("something else", "what this run read") from None
 
     def _permitted(self) -> None:
         if self._permit is not None:
