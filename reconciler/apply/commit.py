@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconciler.apply.sending import Sent
+from reconciler.apply.sent import Sent
 from reconciler.apply.tools import Tools
 from reconciler.data import baseline as layers_of
 from reconciler.data import refusals

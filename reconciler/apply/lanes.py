@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from reconciler.apply.outcome import judged, untouched
 from reconciler.apply.rejected import with_rejects
-from reconciler.apply.sending import Sent
+from reconciler.apply.sent import Sent
 from reconciler.apply.settle import settle
 from reconciler.apply.target import carry_out
 from reconciler.apply.tools import Progress, Tools

@@ -47,13 +47,13 @@ def judged(work: Work, error: BatchctlError | None) -> Change:
 def _outcome(work: Work, error: BatchctlError | None) -> Outcome:
     if error is None:
         return Outcome.REFUSED if work.change.consent_only else Outcome.DONE
-    if isinstance(error, Cancelled):
-        return Outcome.UNKNOWN if work.sent.unknown else Outcome.NOT_ATTEMPTED
-    return Outcome.UNKNOWN if work.sent.unknown else Outcome.FAILED
+    if work.sent.uncertain:
+        return Outcome.UNKNOWN
+    return Outcome.NOT_ATTEMPTED if isinstance(error, Cancelled) else Outcome.FAILED
 
 
 def _requests(work: Work, accepted: Ranges, error: BatchctlError | None) -> Totals:
-    """Planned requests by what became of their rows; creations and deletions count by the outcome of the change."""
+    """Planned requests by what became of their rows; creations and deletions by how they ended themselves."""
     change, sent = work.change, work.sent
     counted = dict.fromkeys(("done", "failed", "unknown", "not_attempted"), 0)
     for batch in work.batches:
@@ -69,8 +69,9 @@ def _requests(work: Work, accepted: Ranges, error: BatchctlError | None) -> Tota
     alone = (2 if change.recreate else int(change.create)) + int(change.op is Op.DELETE)
     alone = min(alone, change.request_totals.planned - change.request_totals.refused - len(work.batches))
     if alone > 0:
-        begun = error is None or bool(sent.accepted)
-        counted["done" if begun else "failed" if sent.requests else "not_attempted"] += alone
+        ends = ["done"] * alone if error is None else sent.alone[:alone]
+        for end in (*ends, *["not_attempted"] * (alone - len(ends))):
+            counted[end] += 1
     return Totals(planned=change.request_totals.planned, refused=change.request_totals.refused, **counted)
 
 

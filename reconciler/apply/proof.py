@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.apply.sending import Sent
+from reconciler.apply.sent import Sent
 from reconciler.apply.work import NotIndexed, Work
 from reconciler.batch import barrier
 from reconciler.data import baseline as layers_of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.apply.part import Part
+from reconciler.apply.sent import Sent
 from reconciler.apply.tools import Progress, Tools
 from reconciler.batch.client import Client, Written
 from reconciler.batch.transport import Cancelled
@@ -15,7 +16,7 @@ from reconciler.data.refusals import IN_PART
 from reconciler.errors import BatchctlError, BatchError, Locked, Refused4xx, StateError
 from reconciler.plan import Change
 from reconciler.state.acks import SENDING, Ack, AckLog
-from reconciler.state.standing import Ranges, merged, size, subtract, without
+from reconciler.state.standing import Ranges, merged, subtract, without
 from reconciler.state.state import Batch
 
 REFUSALS_AT_MOST = 400
@@ -35,27 +36,6 @@ class Vanished(BatchError):
             why=why or "it was deleted after the plan was made",
             fix="run batchctl plan: it shows what creating it again would do",
         )
-
-
-@dataclass(slots=True)
-class Sent:
-    """What became of the rows of one target; ranges of its delta file."""
-
-    accepted: list[tuple[int, int]] = field(default_factory=list)
-    refused: list[tuple[int, str]] = field(default_factory=list)
-    unknown: list[tuple[int, int]] = field(default_factory=list)
-    failed: list[tuple[int, int]] = field(default_factory=list)
-    tokens: list[str] = field(default_factory=list)
-    last_at: datetime | None = None
-    requests: int = 0
-    requests_refused: int = 0
-    largest: int = 0
-    """Rows of the largest request after a 413; 0 = no such limit met."""
-
-    @property
-    def told(self) -> int:
-        """Rows accepted, those excepted that Batch refused one by one."""
-        return size(merged(self.accepted)) - len(self.refused)
 
 
 @dataclass(frozen=True, kw_only=True)

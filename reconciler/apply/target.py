@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from reconciler.address import Space
+from reconciler.apply.alone import create, remove
 from reconciler.apply.commit import committed
 from reconciler.apply.proof import Barrier, Holds, recounted
 from reconciler.apply.sending import Sender
-from reconciler.apply.work import NotIndexed, Overwritten, Work
-from reconciler.batch import barrier
+from reconciler.apply.work import Overwritten, Work
 from reconciler.batch.items import item_of, replacement_of
 from reconciler.data.bodies import MEMORY, Bodies
-from reconciler.errors import BatchError, Refused4xx
-from reconciler.observed import Observed
 from reconciler.plan import Change, Op
 from reconciler.state.standing import Acked, Standing
 from reconciler.state.state import DataFile, LastWrite, Pending, TargetState
@@ -54,7 +51,7 @@ def _delete(work: Work) -> None:
         books.put(before.known.model_copy(update={"pending": intent, "baseline": told, "uncertain": before.unsure}))
     _wait_out(work, before)
     work.step("deleting")
-    _remove(work)
+    remove(work)
 
 
 def _wait_out(work: Work, before: Standing | None) -> None:
@@ -71,21 +68,6 @@ def _wait_out(work: Work, before: Standing | None) -> None:
         tools.sleep(tools.request_timeout)
 
 
-def _remove(work: Work) -> None:
-    """Absent is success, whatever the answer was (https://doc.batch.com/developer/api/cep/audiences/remove)."""
-    name, id_type = work.change.target_key.audience, work.change.id_type
-    if work.client.view(name, id_type) is None:
-        return
-    work.sent.requests += 1
-    try:
-        work.client.delete(name, id_type)
-    except Refused4xx as error:
-        if error.status in (401, 403) or work.client.view(name, id_type) is not None:
-            raise
-    if not barrier.wait_absent(work.client, name, id_type, deadline=work.tools.deadline, cancel=work.tools.cancel):
-        raise NotIndexed(f"audience {name} was deleted but is still shown", fix="run batchctl apply again later")
-
-
 def _write(work: Work) -> None:
     change, books = work.change, work.tools.books
     before = books.standing(change.target_key)
@@ -98,9 +80,11 @@ def _write(work: Work) -> None:
         target = _started_anew(work, target)
     try:
         if change.create and target.created is None:
-            target = _create(work, target)
-        elif work.batches:
-            _wait_for_last_run(work, target)
+            target = create(work, target)
+        else:
+            work.sent.alone += ["done"] if change.create else []  # by an earlier run of the same plan
+            if work.batches:
+                _wait_for_last_run(work, target)
         if work.batches and change.file is not None:
             _send(work, target, acked)
     except Overwritten:
@@ -195,8 +179,9 @@ def _started_anew(work: Work, target: TargetState) -> TargetState:
     """Deletes an audience that is to be created again: what was told stays told until it is gone."""
     assert target.pending is not None
     if target.pending.create:
+        work.sent.alone.append("done")
         return target
-    _remove(work)
+    remove(work)
     target = target.model_copy(
         update={
             "baseline": target.baseline.model_copy(update={"files": (), "trusted": True}),
@@ -208,46 +193,6 @@ def _started_anew(work: Work, target: TargetState) -> TargetState:
     )
     work.tools.books.put(target)
     return target
-
-
-def _create(work: Work, target: TargetState) -> TargetState:
-    """Creates the audience unless it is there already, empty and of our type; waits until Batch shows it."""
-    change, client = work.change, work.client
-    name, id_type = change.target_key.audience, change.id_type
-    work.step("creating")
-    token = None
-    found = client.view(name, id_type)
-    if found is None:
-        work.sent.requests += 1
-        try:
-            token = client.create(name, id_type, change.display_name or "").token
-        except Refused4xx as error:
-            if error.status in (401, 403) or client.view(name, id_type) is None:
-                raise
-        found = barrier.wait_present(client, name, id_type, deadline=work.tools.deadline, cancel=work.tools.cancel)
-        if found is None:
-            raise NotIndexed(f"audience {name} was created but is not shown yet", fix="run batchctl apply again later")
-        if found.nb_ids and change.target_key.space is Space.MEP10:
-            raise BatchError(
-                f"audience {name} was created, and {found.nb_ids:,} members of a deleted one of its name are back",
-                why="MEP 1.0 cannot list or replace them, so nothing was sent to it",
-                fix="give the audience another name, which begins empty, and delete this one in Batch",
-            )
-    elif not _ours(found, target, change):
-        raise BatchError(
-            f"audience {name} exists and is not ours",
-            why="it appeared after the plan was made",
-            fix=f"batchctl import {change.address} {name} takes it over",
-        )
-    work.wait_for(token)
-    target = target.model_copy(update={"created": found.created, "uncertain": ()})  # nobody is in it
-    work.tools.books.put(target)
-    return target
-
-
-def _ours(found: Observed, target: TargetState, change: Change) -> bool:
-    same = found.id_type is None or found.id_type is change.id_type
-    return same and not found.nb_ids and target.pending is not None and target.pending.create
 
 
 def _wait_for_last_run(work: Work, target: TargetState) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.apply.sending import Sent, Vanished
+from reconciler.apply.sending import Vanished
+from reconciler.apply.sent import Sent
 from reconciler.apply.tools import Progress, Tools
 from reconciler.batch import barrier
 from reconciler.batch.client import Client

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from reconciler.cli.messages import error_text, traced
+from reconciler.cli.messages import traced
 from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported, waiting
-from reconciler.errors import BatchctlError, ExitCode
+from reconciler.errors import BatchctlError
 
 if TYPE_CHECKING:
     from reconciler.apply.books import Books
@@ -62,6 +62,7 @@ def command(
     if file is not None and (targets or labels):
         raise click.UsageError("a saved plan is applied as it is: --target and -l belong to batchctl plan")
     options = common_of(**shared)
+    from reconciler.cli.ending import finish
     from reconciler.cli.opening import writing
     from reconciler.cli.pipeline import Wish
     from reconciler.cli.progress import Reporter
@@ -90,7 +91,7 @@ def command(
         with opened as (store, run.permit):
             done = run.saved(store, file) if file is not None else run.fresh(store, engine)
         reporter.close()
-        return _finish(run, done, file, strict=strict)
+        return finish(run, done, file, strict=strict)
 
 
 class Run:
@@ -261,30 +262,6 @@ class Run:
             except BatchctlError as error:
                 self.late = error
         self.serial = books.state.serial
-
-
-def _finish(run: Run, done: Plan | None, file: Path | None, *, strict: bool) -> int:
-    from reconciler.cli.outputs import exit_code_of_apply, has_changes, on_output, write_plan, write_report
-
-    if done is None:
-        click.echo("Not applied: nothing was sent.", err=True)
-        return int(ExitCode.ERROR)
-    stopped = run.signals.code if run.signals is not None else None
-    if stopped is not None:
-        again = f"batchctl apply {file}" if file is not None else "batchctl apply"
-        click.echo(f"stopped: what Batch accepted is written down; {again} goes on from here", err=True)
-    code = stopped or exit_code_of_apply(done, wait=run.wait, strict=strict)
-    if run.late is not None:
-        click.echo(error_text(run.late), err=True)
-        code = code or ExitCode.PARTIAL
-    done = done.model_copy(update={"exit_code": int(code)})
-    screen = run.session.common.screen
-    if has_changes(done):
-        write_report(done, run.formats, screen, serial=run.serial)
-    else:
-        seen = "text" if run.shown and on_output(run.formats) == "text" else None
-        write_plan(done, {name: path for name, path in run.formats.items() if path or name != seen}, screen)
-    return int(code)
 
 
 def _arm_crash_point() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -26,11 +28,43 @@ def write_plan(plan: Plan, formats: dict[str, Path | None], screen: Screen) -> N
     _write_all(formats, plan, lambda colour, columns: text(plan, colour=colour, columns=columns), screen)
 
 
-def write_report(plan: Plan, formats: dict[str, Path | None], screen: Screen, *, serial: int | None = None) -> None:
-    """What an apply did, in every form asked for; `serial` is the state's afterwards."""
-    _write_all(
-        formats, plan, lambda colour, columns: report(plan, colour=colour, columns=columns, serial=serial), screen
-    )
+def write_report(
+    plan: Plan, formats: dict[str, Path | None], screen: Screen, *, serial: int | None = None
+) -> tuple[Plan, list[BatchctlError]]:
+    """What an apply did, in every form asked for; `serial` is the state's afterwards.
+
+    What was done stays done: a form that cannot be written stops no other. The errors come back with the plan, whose
+    exit code says so then, as the other forms do; a report that nobody would see is text on standard output.
+    """
+
+    def shown(colour: bool, columns: int | None) -> str:
+        return report(plan, colour=colour, columns=columns, serial=serial)
+
+    failed: dict[str, BatchctlError] = {}
+    for name in sorted(formats, key=lambda one: formats[one] is None):
+        try:
+            _write_all({name: formats[name]}, plan, shown, screen)
+        except (BatchctlError, OSError) as error:
+            failed[name] = error if isinstance(error, BatchctlError) else _closed(error)
+            plan = plan.model_copy(update={"exit_code": int(unreported(ExitCode(plan.exit_code)))})
+    if failed:
+        again: dict[str, Path | None] = {name: path for name, path in formats.items() if path and name not in failed}
+        if not again and None not in formats.values():
+            again = {"text": None}
+        with suppress(BatchctlError, OSError):
+            _write_all(again, plan, shown, screen)
+    return plan, list(failed.values())
+
+
+def unreported(code: ExitCode) -> ExitCode:
+    """The exit code of an apply of which a part failed when everything had been sent."""
+    return code if code in (ExitCode.SIGINT, ExitCode.SIGTERM, ExitCode.ERROR) else ExitCode.PARTIAL
+
+
+def _closed(error: OSError) -> BatchctlError:
+    """Standard output takes nothing more: what is left of the report must not be tried again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BatchctlError("the report could not be written to standard output", why=error.strerror or "")
 
 
 def _write_all(
@@ -77,8 +111,7 @@ def exit_code_of_plan(plan: Plan) -> ExitCode:
 def exit_code_of_apply(plan: Plan, *, wait: bool, strict: bool) -> ExitCode:
     """The documented precedence: 1 (nothing done), 7, 4, 8, 0; interruptions are the caller's."""
     if any(_unfinished(change) for change in plan.changes):
-        anything = any(one.request_totals.done or one.outcome is Outcome.DONE for one in plan.changes)
-        return ExitCode.PARTIAL if anything else ExitCode.ERROR
+        return ExitCode.PARTIAL if any(_reached(change) for change in plan.changes) else ExitCode.ERROR
     if any(change.refused_rows for change in plan.changes) or (
         wait and any(_not_indexed(change) for change in plan.changes)
     ):
@@ -92,6 +125,12 @@ def exit_code_of_apply(plan: Plan, *, wait: bool, strict: bool) -> ExitCode:
 
 def _unfinished(change: Change) -> bool:
     return change.outcome in (Outcome.FAILED, Outcome.UNKNOWN, Outcome.NOT_ATTEMPTED, Outcome.PLANNED)
+
+
+def _reached(change: Change) -> bool:
+    """Something of it is in Batch or in the state, or may be."""
+    sums = change.request_totals
+    return bool(sums.done or sums.unknown or change.accepted) or change.outcome in (Outcome.DONE, Outcome.UNKNOWN)
 
 
 def _not_indexed(change: Change) -> bool:

@@ -166,7 +166,7 @@ def test_members_that_come_back_with_the_name_of_their_audience(tmp_path: Path) 
         shop.world.links["l3"] = replace(L["l3"], more=RECREATE)
         shop.post("reset-log")
         done = shop.apply()
-        assert (done.code, "another name" in done.said(MEP10)) == (1, True), done
+        assert (done.code, "another name" in done.said(MEP10)) == (7, True), done
         done = shop.apply()
         assert (done.code, of(done, MEP10)["outcome"]) == (4, "refused"), done
         assert "PATCH" not in [one["method"] for one in shop.log()], "nobody is added to them"

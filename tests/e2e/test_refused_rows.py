@@ -89,7 +89,7 @@ def test_members_wait_for_a_creation_whose_answer_was_lost(tmp_path: Path) -> No
     delay = 4.0
     switches = {"drop_response_after_write": "first_write_of_each_route"}
     with running(Options(rate_scale=0, indexing_delay=delay, slow_seconds=0.01, switches=switches)) as url:
-        assert run(tmp_path, url, "apply", "--auto-approve").returncode == 1  # nothing was acknowledged
+        assert run(tmp_path, url, "apply", "--auto-approve").returncode == 7  # created, and not acknowledged
         run(tmp_path, url, "apply", "--auto-approve")
         at = {entry["route"].rpartition("/")[2]: entry["at"] for entry in ask(url, "log?limit=1000")["requests"]}
     assert at["update"] - at["create"] >= delay

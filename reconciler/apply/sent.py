@@ -1,0 +1,59 @@
+"""What became of the requests and rows of one target while it is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from reconciler.batch.transport import Cancelled
+from reconciler.errors import BatchctlError, Locked
+from reconciler.state.standing import merged, size
+
+End = Literal["done", "failed", "unknown"]
+
+
+@dataclass(slots=True)
+class Sent:
+    """What became of the rows of one target, ranges of its delta file; and of the requests that carry none."""
+
+    accepted: list[tuple[int, int]] = field(default_factory=list)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    unknown: list[tuple[int, int]] = field(default_factory=list)
+    failed: list[tuple[int, int]] = field(default_factory=list)
+    alone: list[End] = field(default_factory=list)
+    """How deletions and creations ended, in order; those not tried are missing."""
+    tokens: list[str] = field(default_factory=list)
+    last_at: datetime | None = None
+    requests: int = 0
+    requests_refused: int = 0
+    largest: int = 0
+    """Rows of the largest request after a 413; 0 = no such limit met."""
+
+    @property
+    def told(self) -> int:
+        """Rows accepted, those excepted that Batch refused one by one."""
+        return size(merged(self.accepted)) - len(self.refused)
+
+    @property
+    def uncertain(self) -> bool:
+        """Something was sent whose fate nobody knows."""
+        return bool(self.unknown) or "unknown" in self.alone
+
+    @contextmanager
+    def by_itself(self) -> Iterator[None]:
+        """A creation or deletion, sent within: how it ended, whatever stops the change afterwards."""
+        try:
+            yield
+        except BatchctlError as error:
+            if getattr(error, "maybe_processed", False):
+                self.alone.append("unknown")
+            elif not isinstance(error, Cancelled | Locked):  # those were not sent
+                self.alone.append("failed")
+            raise
+        except Exception:
+            self.alone.append("unknown")  # it may have been sent
+            raise
+        self.alone.append("done")

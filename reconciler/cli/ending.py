@@ -1,0 +1,41 @@
+"""How an apply ends: what stopped it, its report, and the exit code that both carry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.messages import error_text
+from reconciler.cli.outputs import exit_code_of_apply, has_changes, on_output, unreported, write_plan, write_report
+from reconciler.errors import ExitCode
+
+if TYPE_CHECKING:
+    from reconciler.cli.applying import Run
+    from reconciler.plan import Plan
+
+
+def finish(run: Run, done: Plan | None, file: Path | None, *, strict: bool) -> int:
+    """The exit code, once everything was said; `done` is None when the person said no."""
+    if done is None:
+        click.echo("Not applied: nothing was sent.", err=True)
+        return int(ExitCode.ERROR)
+    stopped = run.signals.code if run.signals is not None else None
+    if stopped is not None:
+        again = f"batchctl apply {file}" if file is not None else "batchctl apply"
+        click.echo(f"stopped: what Batch accepted is written down; {again} goes on from here", err=True)
+    code = stopped or exit_code_of_apply(done, wait=run.wait, strict=strict)
+    if run.late is not None:
+        click.echo(error_text(run.late), err=True)
+        code = unreported(code)
+    done = done.model_copy(update={"exit_code": int(code)})
+    screen = run.session.common.screen
+    if has_changes(done):
+        done, failed = write_report(done, run.formats, screen, serial=run.serial)
+        for error in failed:
+            click.echo(error_text(error), err=True)
+    else:
+        seen = "text" if run.shown and on_output(run.formats) == "text" else None
+        write_plan(done, {name: path for name, path in run.formats.items() if path or name != seen}, screen)
+    return done.exit_code
