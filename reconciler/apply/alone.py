@@ -18,7 +18,6 @@ def remove(work: Work) -> None:
         work.sent.alone.append("done")
         return
     with work.sent.by_itself():
-        work.sent.requests += 1
         try:
             work.client.delete(name, id_type)
         except Refused4xx as error:
@@ -37,7 +36,6 @@ def create(work: Work, target: TargetState) -> TargetState:
     found = client.view(name, id_type)
     if found is None:
         with work.sent.by_itself():
-            work.sent.requests += 1
             try:
                 token = client.create(name, id_type, change.display_name or "").token
             except Refused4xx as error:

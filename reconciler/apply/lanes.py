@@ -95,7 +95,8 @@ def _may_start(change: Change, tools: Tools, gates: dict[str, _Gate]) -> bool:
 def _carried_out(change: Change, tools: Tools, *, awaited: bool) -> Change:
     if change.op is Op.NONE:
         return untouched(change, Outcome.NONE)
-    work = Work(change=change, tools=tools, client=tools.client_of(change), sent=Sent())
+    sent = Sent()
+    work = Work(change=change, tools=tools, client=tools.client_of(change).watched(sent.saw), sent=sent)
     error: BatchctlError | None = None
     try:
         carry_out(work)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
+from reconciler.apply.sent import Sent, batch, single
 from reconciler.apply.work import Work
 from reconciler.batch.transport import Cancelled
 from reconciler.errors import BatchctlError
-from reconciler.plan import Change, Op, Outcome, Totals
+from reconciler.plan import Change, Op, Outcome, Totals, Writes
 from reconciler.state.standing import Ranges, merged, size, subtract
+from reconciler.state.state import Batch
 
 
 def untouched(change: Change, outcome: Outcome) -> Change:
@@ -20,6 +23,7 @@ def judged(work: Work, error: BatchctlError | None) -> Change:
     """The change with its outcome, sums and, if it stopped, why."""
     change, sent = work.change, work.sent
     accepted = merged(sent.accepted)
+    requests, writes = _requests(work, accepted, error)
     rows = Totals(
         planned=change.rows.planned,
         done=size(accepted) - len(sent.refused),
@@ -34,8 +38,8 @@ def judged(work: Work, error: BatchctlError | None) -> Change:
         update={
             "outcome": _outcome(work, error),
             "rows": rows,
-            "request_totals": _requests(work, accepted, error),
-            "requests_sent": sent.requests,
+            "request_totals": requests,
+            "writes": writes,
             "sent": size(merged([*accepted, *sent.failed, *sent.unknown])),
             "accepted": size(accepted) - len(sent.refused),
             "refused_rows": len(sent.refused),
@@ -52,27 +56,32 @@ def _outcome(work: Work, error: BatchctlError | None) -> Outcome:
     return Outcome.NOT_ATTEMPTED if isinstance(error, Cancelled) else Outcome.FAILED
 
 
-def _requests(work: Work, accepted: Ranges, error: BatchctlError | None) -> Totals:
-    """Planned requests by what became of their rows; creations and deletions by how they ended themselves."""
+def _requests(work: Work, accepted: Ranges, error: BatchctlError | None) -> tuple[Totals, Writes]:
+    """What became of the planned requests, by their rows, creations and deletions by themselves; and what went out."""
     change, sent = work.change, work.sent
-    counted = dict.fromkeys(("done", "failed", "unknown", "not_attempted"), 0)
-    for batch in work.batches:
-        whole = ((batch.start, batch.stop),)
-        if not subtract(whole, accepted):
-            counted["done"] += 1
-        elif _meets(whole, sent.unknown):
-            counted["unknown"] += 1
-        elif _meets(whole, sent.failed):
-            counted["failed"] += 1
-        else:
-            counted["not_attempted"] += 1
+    ends = {batch(n): _end(one, batch(n), sent, accepted) for n, one in enumerate(work.batches)}
     alone = (2 if change.recreate else int(change.create)) + int(change.op is Op.DELETE)
     alone = min(alone, change.request_totals.planned - change.request_totals.refused - len(work.batches))
-    if alone > 0:
-        ends = ["done"] * alone if error is None else sent.alone[:alone]
-        for end in (*ends, *["not_attempted"] * (alone - len(ends))):
-            counted[end] += 1
-    return Totals(planned=change.request_totals.planned, refused=change.request_totals.refused, **counted)
+    for number in range(alone):
+        known = number < len(sent.alone)
+        ends[single(number)] = "done" if error is None else sent.alone[number] if known else "not_attempted"
+    begun = sent.begun & set(ends)
+    still = Counter(end for name, end in ends.items() if name not in begun)
+    totals = Totals(
+        planned=change.request_totals.planned, refused=change.request_totals.refused, **Counter(ends.values())
+    )
+    return totals, Writes(
+        sent=sent.requests, begun=len(begun), spared=still["done"], unconnected=still["failed"] + still["unknown"]
+    )
+
+
+def _end(planned: Batch, name: str, sent: Sent, accepted: Ranges) -> str:
+    whole = ((planned.start, planned.stop),)
+    if not subtract(whole, accepted):
+        return "done"
+    if _meets(whole, sent.unknown):
+        return "unknown"
+    return "failed" if name in sent.begun or _meets(whole, sent.failed) else "not_attempted"
 
 
 def _meets(whole: Ranges, others: Iterable[tuple[int, int]]) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from reconciler.apply.part import Part
 from reconciler.apply.sent import Sent
+from reconciler.apply.sent import batch as request
 from reconciler.apply.tools import Progress, Tools
 from reconciler.batch.client import Client, Written
 from reconciler.batch.transport import Cancelled
@@ -65,6 +66,7 @@ class Sender:
             todo = subtract(((batch.start, batch.stop),), already)
             if not todo:
                 continue
+            self.sent.doing = request(number)
             if batch.barrier:
                 self.barrier(self.sent)
             for start, stop in todo:
@@ -120,7 +122,6 @@ class Sender:
         if self.sent.last_at is not None and not self.sent.tokens:
             self.barrier(self.sent)  # without tokens writes cannot be told apart: one in flight at a time
         self._log(SENDING, start, stop)
-        self.sent.requests += 1
         try:
             written = self._request(batch, start, stop)
         except Refused4xx as error:
@@ -149,7 +150,6 @@ class Sender:
             self.sent.unknown.append((start, stop))
             return
         if isinstance(error, Locked):  # it was not sent, and without the lock nothing is written either
-            self.sent.requests -= 1
             return
         self._log(number, start, start)
         if not isinstance(error, Cancelled):
@@ -246,7 +246,6 @@ class Sender:
             refused = ()
         if self.change.route == "custom_data" and self._unsets(row):
             self._log(SENDING, row, row + 1)
-            self.sent.requests += 1
             try:
                 self.client.write_profiles(self.change.route, self.bodies.take(row, row + 1, item=self.second_item), 1)
                 refused = ((row, f"removing values{IN_PART}{error.why or error.what}"),)

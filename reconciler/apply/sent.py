@@ -8,11 +8,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from reconciler.batch.request import Attempt
 from reconciler.batch.transport import Cancelled
 from reconciler.errors import BatchctlError, Locked
 from reconciler.state.standing import merged, size
 
 End = Literal["done", "failed", "unknown"]
+
+
+def batch(number: int) -> str:
+    """Name of a planned request that carries rows."""
+    return f"batch {number}"
+
+
+def single(number: int) -> str:
+    """Name of a planned request that carries none: deletions and creations, in order."""
+    return f"single {number}"
 
 
 @dataclass(slots=True)
@@ -28,6 +39,11 @@ class Sent:
     tokens: list[str] = field(default_factory=list)
     last_at: datetime | None = None
     requests: int = 0
+    """Writes that went out, repetitions and halves included."""
+    begun: set[str] = field(default_factory=set)
+    """Planned requests (`batch` and `single`) of which at least one write went out."""
+    doing: str = ""
+    """The planned request under way."""
     requests_refused: int = 0
     largest: int = 0
     """Rows of the largest request after a 413; 0 = no such limit met."""
@@ -42,9 +58,16 @@ class Sent:
         """Something was sent whose fate nobody knows."""
         return bool(self.unknown) or "unknown" in self.alone
 
+    def saw(self, attempt: Attempt) -> None:
+        """Counts a write."""
+        if attempt.write:
+            self.requests += 1
+            self.begun.add(self.doing)
+
     @contextmanager
     def by_itself(self) -> Iterator[None]:
         """A creation or deletion, sent within: how it ended, whatever stops the change afterwards."""
+        self.doing = single(len(self.alone))
         try:
             yield
         except BatchctlError as error:

@@ -6,6 +6,7 @@ that ``/audiences/remove`` deletes a whole audience (https://doc.batch.com/devel
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 
 import orjson
@@ -14,7 +15,8 @@ from reconciler.address import IdType, Space
 from reconciler.batch import limits, look, paging, reading
 from reconciler.batch.client import Written, checked_items, checked_name
 from reconciler.batch.pacing import Bucket, ProfileRoute
-from reconciler.batch.transport import Reply, Request, Transport
+from reconciler.batch.request import Attempt, Reply, Request
+from reconciler.batch.transport import Transport
 from reconciler.errors import Refused4xx
 from reconciler.observed import Inventory, Observed
 
@@ -35,9 +37,17 @@ def headers(rest_key: str, project_key: str) -> dict[str, str]:
 class CepClient:
     """See `client.Client`."""
 
-    def __init__(self, transport: Transport, *, buckets: Mapping[ProfileRoute, Bucket], version: str = VERSION) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        buckets: Mapping[ProfileRoute, Bucket],
+        version: str = VERSION,
+        listed: threading.Event | None = None,
+    ) -> None:
+        """`listed` is set once the list was read with these keys."""
         self._transport, self._buckets, self._version = transport, buckets, version
-        self._listed = False
+        self._listed = listed or threading.Event()
 
     @property
     def destination(self) -> str:
@@ -52,7 +62,7 @@ class CepClient:
     def inventory(self) -> Inventory:
         """See `client.Reader`."""
         items = paging.by_cursor(self._page)
-        self._listed = True
+        self._listed.set()
         return Inventory(account=self.account, audiences=reading.collected(items, Space.CEP))
 
     def view(self, name: str, id_type: IdType, token: str | None = None) -> Observed | None:
@@ -93,6 +103,11 @@ class CepClient:
             raise ValueError(f"{count} operations for {path}, which takes 1 to {most}")
         return self._write(path, checked_items(ops), bucket=self._buckets[bucket], count=count)
 
+    def watched(self, saw: Callable[[Attempt], None]) -> CepClient:
+        """See `client.Client`."""
+        over = self._transport.watched(saw)
+        return CepClient(over, buckets=self._buckets, version=self._version, listed=self._listed)
+
     def close(self) -> None:
         """See `client.Client`."""
         self._transport.close()
@@ -109,7 +124,7 @@ class CepClient:
             name=name,
             ask=ask,
             scan=self.inventory,
-            listed=lambda: self._listed,
+            listed=self._listed.is_set,
             pause=self._transport.pause,
         )
 

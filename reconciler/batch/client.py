@@ -7,10 +7,12 @@ Two implementations: `mep.MepClient` (one application, https://doc.batch.com/api
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.address import IdType
+from reconciler.batch.request import Attempt
 from reconciler.observed import Inventory, Observed
 
 AUDIENCE_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")
@@ -84,6 +86,10 @@ class Client(Reader, Protocol):
         `route` is ``custom_data`` (MEP, 10,000 users), ``profiles_update`` (CEP, 200) or ``profiles_mass_update``
         (CEP, 10,000).
         """
+        ...
+
+    def watched(self, saw: Callable[[Attempt], None]) -> Client:
+        """The same client, which tells `saw` of every attempt as well; closing the first one closes both."""
         ...
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ https://doc.batch.com/api/custom-data-api/set-update/. The Live API key travels 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
@@ -14,7 +15,8 @@ import orjson
 from reconciler.address import IdType, Space
 from reconciler.batch import limits, look, paging, reading
 from reconciler.batch.client import Written, checked_items, checked_name
-from reconciler.batch.transport import Request, Transport
+from reconciler.batch.request import Attempt, Request
+from reconciler.batch.transport import Transport
 from reconciler.errors import Refused4xx
 from reconciler.observed import Inventory, Observed
 
@@ -29,9 +31,11 @@ def headers(rest_key: str) -> dict[str, str]:
 class MepClient:
     """See `client.Client`."""
 
-    def __init__(self, transport: Transport, *, application_key: str) -> None:
-        self._transport, self._key = transport, quote(application_key, safe="")
-        self._listed = False
+    def __init__(self, transport: Transport, *, application_key: str, listed: threading.Event | None = None) -> None:
+        """`listed` is set once the list was read with these keys."""
+        self._transport, self._application_key = transport, application_key
+        self._key = quote(application_key, safe="")
+        self._listed = listed or threading.Event()
 
     @property
     def destination(self) -> str:
@@ -49,7 +53,7 @@ class MepClient:
         for space in _VERSIONS:
             for name, one in self._list(space).items():
                 audiences.setdefault(name, one)
-        self._listed = True
+        self._listed.set()
         return Inventory(account=self.account, audiences=audiences)
 
     def view(self, name: str, id_type: IdType, token: str | None = None) -> Observed | None:
@@ -90,6 +94,10 @@ class MepClient:
             raise ValueError(f"{count} users in a call that takes 1 to {limits.USERS_PER_CUSTOM_DATA_CALL}")
         return self._send("POST", "1.0", "data/users", "data/users", checked_items(ops), count=count)
 
+    def watched(self, saw: Callable[[Attempt], None]) -> MepClient:
+        """See `client.Client`."""
+        return MepClient(self._transport.watched(saw), application_key=self._application_key, listed=self._listed)
+
     def close(self) -> None:
         """See `client.Client`."""
         self._transport.close()
@@ -119,7 +127,7 @@ class MepClient:
             name=name,
             ask=ask,
             scan=self.inventory,
-            listed=lambda: self._listed,
+            listed=self._listed.is_set,
             pause=self._transport.pause,
         )
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,7 @@ from reconciler.batch.clock import Clock, SystemClock
 from reconciler.batch.http import Answer, Broken, Http
 from reconciler.batch.pacing import Bucket
 from reconciler.batch.refusal import refused_text, retry_after
+from reconciler.batch.request import Attempt, Reply, Request
 from reconciler.batch.sanitise import Sanitiser
 from reconciler.errors import BatchctlError, ConfigurationError, ExitCode, Locked, Refused4xx
 from reconciler.errors import Unreachable as _Unreachable
@@ -54,47 +56,6 @@ class Owner:
     def keys(self) -> str:
         """The references as words."""
         return " and ".join(self.references) or "the keys of the destination"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One request that was tried, for logs, counts and progress."""
-
-    destination: str
-    account: str
-    method: str
-    route: str
-    """Template without keys or names, e.g. ``/1.0/{account}/custom-audience/{name}``."""
-    status: int | None
-    """None when no answer came."""
-    error: str
-    """Why there is no answer, in a word: ``connect timeout broken``; empty otherwise."""
-    seconds: float
-    retry_wait: float | None
-    """Seconds until the same request is sent again; None when it is not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A 2xx. `body` is None when there was none or it was not JSON."""
-
-    status: int
-    body: object | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request; `path` may hold a key, `route` may not."""
-
-    method: str
-    route: str
-    path: str
-    query: Mapping[str, str | int] | None = None
-    body: bytes | None = None
-    bucket: Bucket | None = None
-    """Takes the place of the request bucket: profile writes have their own."""
-    units: float = 1.0
 
 
 class Cancelled(BatchctlError):
@@ -162,7 +123,7 @@ class Transport:
         self.cancel = cancel or threading.Event()
         self.clean = Sanitiser(secrets)
         self._retry, self._pacer = retry or RetryPolicy(), pacer
-        self._on_attempt, self._jitter = on_attempt, jitter
+        self.on_attempt, self._jitter = on_attempt, jitter
         self._permit, self._timeout = permit, request_timeout
         self._http = Http(base_url, headers=headers, timeout=request_timeout, destination=owner.destination)
 
@@ -177,6 +138,18 @@ class Transport:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def watched(self, saw: Callable[[Attempt], None]) -> Self:
+        """The same connection, which tells `saw` as well of whatever is sent over it; only the first is closed."""
+
+        def both(attempt: Attempt) -> None:
+            saw(attempt)
+            if self.on_attempt is not None:
+                self.on_attempt(attempt)
+
+        seen = copy(self)
+        seen.on_attempt = both
+        return seen
 
     def pause(self, seconds: float) -> None:
         """Wait between two requests; raises Cancelled."""
@@ -278,9 +251,9 @@ class Transport:
         )
 
     def _report(self, request: Request, outcome: Answer | Broken, seconds: float, wait: float | None) -> None:
-        if self._on_attempt is None:
+        if self.on_attempt is None:
             return
-        self._on_attempt(
+        self.on_attempt(
             Attempt(
                 destination=self.owner.destination,
                 account=self.owner.account,

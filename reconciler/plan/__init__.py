@@ -9,6 +9,7 @@ from reconciler.plan.values import (
     Plan,
     Refusal,
     Totals,
+    Writes,
 )
 
-__all__ = ["FORMAT", "Change", "Cost", "Op", "Outcome", "Plan", "Refusal", "Totals"]
+__all__ = ["FORMAT", "Change", "Cost", "Op", "Outcome", "Plan", "Refusal", "Totals", "Writes"]

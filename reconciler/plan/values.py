@@ -79,6 +79,32 @@ class Totals(_Value):
         return self.planned == self.done + self.failed + self.not_attempted + self.refused + self.unknown
 
 
+class Writes(_Value):
+    """Requests that write, as they went out; what reads is not counted. What became of those planned is in `Totals`.
+
+    planned − refused = begun + spared + unconnected + not attempted
+    sent = begun + retries
+    """
+
+    sent: int = 0
+    """Went out to Batch, whatever the answer."""
+    begun: int = 0
+    """Planned ones of which at least one went out."""
+    spared: int = 0
+    """Planned ones that are done and of which none had to go out: an earlier run, or somebody else, had done them."""
+    unconnected: int = 0
+    """Planned ones that found no connection."""
+
+    def __add__(self, other: Writes) -> Writes:
+        mine, theirs = self.model_dump(), other.model_dump()
+        return Writes(**{name: mine[name] + theirs[name] for name in mine})
+
+    @property
+    def retries(self) -> int:
+        """Those beyond the first of a planned one: repetitions, and halves of what Batch refused as a whole."""
+        return self.sent - self.begun
+
+
 class Change(_Value):
     """One target's change, with everything apply needs: apply looks nothing up."""
 
@@ -153,10 +179,10 @@ class Change(_Value):
     warnings: tuple[str, ...] = ()
     rows: Totals = Totals()
     request_totals: Totals = Totals()
-    requests_sent: int = 0
+    writes: Writes = Writes()
+    """Filled by apply."""
     refused_rows: int = 0
     """Rows Batch refused; they are rejects, with its words."""
-    """Filled by apply: requests that write, retries and halves included."""
     sent: int = 0
     accepted: int = 0
     indexed: int | None = None

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from reconciler.errors import ExitCode
-from reconciler.plan import Change, Cost, Plan, Refusal, Totals
+from reconciler.plan import Change, Cost, Plan, Refusal, Totals, Writes
 
 Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
 
@@ -38,6 +38,7 @@ def plan_value(plan: Plan) -> dict[str, Value]:
         "totals": totals_value(sum((change.rows for change in plan.changes), Totals())),
         "unmanaged": dict(sorted(plan.unmanaged.items())),
         "requests": totals_value(sum((change.request_totals for change in plan.changes), Totals())),
+        "writes": _writes(sum((change.writes for change in plan.changes), Writes())),
         "digest": plan.digest,
         "partial": plan.partial,
         "warnings": list(plan.warnings),
@@ -54,6 +55,10 @@ def totals_value(totals: Totals) -> dict[str, Value]:
         "refused": totals.refused,
         "unknown": totals.unknown,
     }
+
+
+def _writes(writes: Writes) -> dict[str, Value]:
+    return {"sent": writes.sent, "retries": writes.retries}
 
 
 def _change(change: Change) -> dict[str, Value]:
@@ -96,6 +101,7 @@ def _beyond(change: Change) -> dict[str, Value]:
         "warnings": list(change.warnings),
         "rows": totals_value(change.rows),
         "requests": totals_value(change.request_totals),
+        "writes": _writes(change.writes),
         "sent": change.sent,
         "accepted": change.accepted,
         "indexed": change.indexed,

@@ -41,13 +41,14 @@ def plan_schema() -> Schema:
                 "cost": _cost(),
                 "totals": {"$ref": "#/$defs/sum", "description": "Rows."},
                 "requests": {"$ref": "#/$defs/sum", "description": "Requests that write."},
+                "writes": {"$ref": "#/$defs/writes"},
                 "unmanaged": _map("Destination → audiences of its account that are not managed here."),
                 "digest": _text("Identity of the plan."),
                 "partial": _flag("A subset was asked for; nothing outside it is read as deleted."),
                 "warnings": TEXTS,
             }
         ),
-        "$defs": {"change": _change(), "refusal": _refusal(), "sum": _sum()},
+        "$defs": {"change": _change(), "refusal": _refusal(), "sum": _sum(), "writes": _writes()},
     }
 
 
@@ -115,6 +116,7 @@ def _beyond() -> Schema:
         "warnings": TEXTS,
         "rows": {"$ref": "#/$defs/sum"},
         "requests": {"$ref": "#/$defs/sum"},
+        "writes": {"$ref": "#/$defs/writes"},
         "sent": _count("Rows sent."),
         "accepted": _count("Rows Batch accepted."),
         "indexed": _optional("integer", "Rows or members Batch reports as indexed; null when not known."),
@@ -148,6 +150,15 @@ def _cost() -> Schema:
             "seconds": {"type": "number", "minimum": 0, "description": "Least time at the rate limit."},
             "why": _text("Why `requests` is above `minimum`."),
             "endpoints": _map("Requests per endpoint."),
+        }
+    )
+
+
+def _writes() -> Schema:
+    return _object(
+        {
+            "sent": _count("Requests that write which went out, whatever the answer."),
+            "retries": _count("Those beyond the first of a planned one: repetitions, halves of what was refused."),
         }
     )
 

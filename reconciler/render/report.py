@@ -9,7 +9,7 @@ from collections import Counter
 from typing import assert_never
 
 from reconciler.errors import ExitCode
-from reconciler.plan import Change, Op, Outcome, Plan, Totals
+from reconciler.plan import Change, Op, Outcome, Plan, Totals, Writes
 from reconciler.render.lines import Line, label_of, laid_out, override_lines, unverified, width_of
 from reconciler.render.style import Tone, paint
 from reconciler.render.text import grouped, header, is_quiet, note_rows, rejects_note, title, verb_of, warnings
@@ -101,12 +101,19 @@ def _sum(totals: Totals) -> str:
 
 
 def requests_sum(plan: Plan, requests: Totals) -> str:
-    """``planned 14, minimum 14, sent 15 = 1 retry``. `cost.requests` is what was planned to be sent."""
-    sent = sum(change.requests_sent for change in plan.changes)
-    more = sent - (requests.done + requests.failed + requests.unknown)
-    why = f" = {counted(more, 'retry', 'retries')}" if more > 0 else ""
-    left = f", {requests.not_attempted:,} not attempted" if requests.not_attempted else ""
-    return f"planned {plan.cost.requests:,}, minimum {plan.cost.minimum:,}, sent {sent:,}{why}{left}"
+    """``planned 14, minimum 14, sent 15 = 11 + 4 retries, 3 not attempted``, in the words of `Writes`.
+
+    `cost.requests` is what was planned to be sent.
+    """
+    writes = sum((change.writes for change in plan.changes), Writes())
+    again = f" = {writes.begun:,} + {counted(writes.retries, 'retry', 'retries')}" if writes.retries else ""
+    parts = {
+        "not attempted": requests.not_attempted,
+        "done before": writes.spared,
+        "without a connection": writes.unconnected,
+    }
+    left = "".join(f", {number:,} {name}" for name, number in parts.items() if number)
+    return f"planned {plan.cost.requests:,}, minimum {plan.cost.minimum:,}, sent {writes.sent:,}{again}{left}"
 
 
 def _summary(plan: Plan) -> str:

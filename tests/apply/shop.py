@@ -129,6 +129,7 @@ class Shop:
         assert done.code == (7 if refused else 0), done
         assert plan["totals"]["planned"] == plan["totals"]["done"] + plan["totals"]["refused"], done
         answered, every = self.writes()
+        assert plan["writes"]["sent"] == every, done
         if not refused:
             assert answered <= plan["cost"]["requests"] <= every, (answered, every, plan["cost"])
         assert plan["cost"]["requests"] == plan["cost"]["minimum"] or plan["cost"]["why"], done

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import threading
 from typing import Any
 
 import pytest
 
 from tests.batch.kit import Say, Seen
-from tests.cli.between import LOST, Fate, between
+from tests.cli.between import LOST, Fate, between, writes
 from tests.cli.kit import AUDIENCE, Command
 
 
@@ -20,13 +24,14 @@ def loyal(batchctl: Command) -> Command:
 
 
 def applied(batchctl: Command, fate: Fate) -> tuple[int, dict[str, Any]]:
-    """Exit code and JSON report of an apply over a network."""
+    """Exit code and JSON report of an apply over a network, which counts what is sent; the text is in a file."""
     with between(batchctl.url, fate) as network:
         there, batchctl.url = batchctl.url, network.url
-        done = batchctl("apply", "--auto-approve", "--format", "json")
+        done = batchctl("apply", "--auto-approve", "--format", "json", "--format", f"text={batchctl.root / 'text'}")
         batchctl.url = there
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["exit_code"] == done.returncode
+    assert report["writes"]["sent"] == len(writes(network)), report
     return done.returncode, report
 
 
@@ -70,6 +75,56 @@ def test_a_deletion_whose_answer_was_lost_may_be_done(loyal: Command) -> None:
 
     code, report = applied(loyal, fate)
     assert (code, report["changes"][0]["outcome"], report["requests"]["unknown"]) == (7, "unknown", 1)
+
+
+def requests(batchctl: Command) -> str:
+    """What the text report says of them."""
+    return next(line for line in (batchctl.root / "text").read_text().splitlines() if line.startswith("requests "))
+
+
+def test_retries_are_counted(loyal: Command) -> None:
+    specs = loyal.root / "specs.yaml"
+    specs.write_text(specs.read_text().replace("attempts: 2", "attempts: 4"))
+    answers = [Say(503), Say(429), LOST]
+
+    def fate(seen: Seen) -> Say | None:
+        return answers.pop() if seen.method != "GET" and answers else None
+
+    code, report = applied(loyal, fate)
+    assert (code, report["writes"]) == (0, {"sent": 4, "retries": 2})
+    assert requests(loyal) == "requests planned 2, minimum 2, sent 4 = 2 + 2 retries"
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_run_that_is_stopped_says_what_went_out(loyal: Command, waiting: bool) -> None:
+    """Stopped when the creation was answered; or while the upload waits for its place in the rate."""
+    specs = loyal.root / "specs.yaml"
+    rate = "requests_per_second: 2" if waiting else "requests_per_second: 900"
+    specs.write_text(specs.read_text().replace("requests_per_second: 900", rate))
+    asked = list[str]()
+
+    def fate(seen: Seen) -> Say | None:
+        asked.append(seen.method)
+        if "POST" in asked and len(asked) - asked.index("POST") == (3 if waiting else 1):
+            threading.Timer(0.2 if waiting else 0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        return None
+
+    code, report = applied(loyal, fate)
+    assert (code, asked.count("PATCH")) == (143, 0)
+    assert report["requests"] == {**dict.fromkeys(report["requests"], 0), "planned": 2, "done": 1, "not_attempted": 1}
+    assert report["writes"] == {"sent": 1, "retries": 0}
+    assert requests(loyal) == "requests planned 2, minimum 2, sent 1, 1 not attempted"
+
+
+def test_what_found_no_connection_was_not_sent(batchctl: Command) -> None:
+    saved = str(batchctl.root / "saved.plan")
+    batchctl.ok("plan", "--out", saved)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        batchctl.url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        done = batchctl("apply", saved)
+    assert done.returncode == 1
+    assert "requests planned 4, minimum 4, sent 0, 4 not attempted" in done.stdout
 
 
 @pytest.mark.parametrize("more", [(), ("--format", "text")])

@@ -8,7 +8,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from reconciler.address import Space
 from reconciler.errors import Location, Problem
-from reconciler.plan import Change, Outcome, Plan, Totals
+from reconciler.plan import Change, Outcome, Plan, Totals, Writes
 from reconciler.render.fit import visible
 from reconciler.render.problems import problems_json, problems_text
 from reconciler.render.report import report
@@ -55,7 +55,9 @@ def _applied(change: Change, outcome: Outcome) -> Change:
             "outcome": outcome,
             "rows": rows,
             "request_totals": requests,
-            "requests_sent": 0 if outcome is Outcome.NOT_ATTEMPTED or not share else change.requests + int(done),
+            "writes": Writes()
+            if outcome is Outcome.NOT_ATTEMPTED or not share
+            else Writes(sent=change.requests + int(done), begun=change.requests),
             "sent": rows.done,
             "accepted": rows.done,
             "error": "Batch answered 403: API_MISUSE" if outcome is Outcome.FAILED else "",
