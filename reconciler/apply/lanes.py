@@ -16,6 +16,7 @@ from reconciler.apply.settle import settle
 from reconciler.apply.target import carry_out
 from reconciler.apply.tools import Progress, Tools
 from reconciler.apply.work import Work
+from reconciler.batch.transport import Cancelled
 from reconciler.errors import BatchctlError
 from reconciler.plan import Change, Op, Outcome, Plan
 from reconciler.unforeseen import unforeseen
@@ -109,6 +110,7 @@ def _carried_out(change: Change, tools: Tools, *, awaited: bool) -> Change:
         error = unforeseen(fault)
     result = with_rejects(judged(work, error), work)
     word = {Outcome.DONE: "done", Outcome.REFUSED: "refused"}.get(result.outcome, "failed")
+    word = "stopped" if isinstance(error, Cancelled) else word
     tools.progress(
         Progress(
             address=change.address,

@@ -21,7 +21,10 @@ class Progress:
     address: str
     destination: str
     step: str
-    """``waiting creating sending deleting``, then ``done failed refused``, then perhaps ``indexing indexed``."""
+    """``waiting creating sending deleting``, then ``done failed refused stopped``, then perhaps ``indexing indexed``.
+
+    ``stopped``: by a signal.
+    """
     done: int = 0
     total: int = 0
 

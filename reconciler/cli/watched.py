@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FINAL = ("done", "failed", "refused", "indexed")
+FINAL = ("done", "failed", "refused", "stopped", "indexed")
 WORDS = {"waiting": "waiting for Batch", "indexing": "waiting for Batch to index it"}
 """Steps as a reader understands them; the others are clear."""
 

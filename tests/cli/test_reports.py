@@ -116,6 +116,22 @@ def test_a_run_that_is_stopped_says_what_went_out(loyal: Command, waiting: bool)
     assert requests(loyal) == "requests planned 2, minimum 2, sent 1, 1 not attempted"
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_a_signal_stops_is_stopped_not_failed(batchctl: Command, form: str) -> None:
+    def fate(seen: Seen) -> Say | None:
+        if seen.method == "POST":
+            threading.Timer(0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        return None
+
+    with between(batchctl.url, fate) as network:
+        batchctl.url = network.url
+        done = batchctl("apply", "--auto-approve", "--log-format", form)
+    assert done.returncode == 143
+    last = [json.loads(line) for line in done.stderr.splitlines() if '"progress"' in line]
+    assert "stopped" in ([one["step"] for one in last] if form == "json" else done.stderr)
+    assert "failed" not in done.stderr
+
+
 def test_what_found_no_connection_was_not_sent(batchctl: Command) -> None:
     saved = str(batchctl.root / "saved.plan")
     batchctl.ok("plan", "--out", saved)
