@@ -96,7 +96,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _misused(error: click.ClickException) -> int:
-    """A command line that is wrong, in the form of every other error."""
+    """A command line that is wrong, in the form of every other error; of one without a command its help, as it is."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx is not None:
+        click.echo(error.ctx.get_help(), err=True)
+        return int(ExitCode.USAGE)
     path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "batchctl"
     return _reported(Usage(error.format_message(), fix=f"{path} --help shows what it takes"))
 

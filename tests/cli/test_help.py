@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from reconciler.cli.main import COMMANDS, cli
+from reconciler.cli.main import COMMANDS, cli, run
 from reconciler.errors import ExitCode
 
 HEAVY = ("duckdb", "httpx", "rich", "pydantic", "sqlglot", "deepdiff", "starlette", "uvicorn", "yaml", "obstore")
@@ -38,6 +38,18 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "0 []"
     assert "Usage: batchctl" in done.stdout
+
+
+@pytest.mark.parametrize("command", [[], ["state"]])
+def test_without_a_command_there_is_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command) == 64
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.splitlines()[0]) == (
+        "",
+        f"Usage: {' '.join(['batchctl', *command])} [OPTIONS] COMMAND [ARGS]...",
+    )
+    assert "\\x0a" not in shown.err
+    assert "\n\nCommands:\n" in shown.err
 
 
 def test_the_reference_is_the_help() -> None:
