@@ -12,6 +12,8 @@ from reconciler.render.words import counted, joined, percent, plain, signed
 
 LABEL, WHAT, VERB = 37, 31, 11
 """Least widths of the columns: target, verb with counts, the verb alone."""
+GAP = "  "
+"""Least distance between what is done and its detail."""
 SHOWN = 60
 """A label longer than this does not widen the column of the others."""
 BELOW = "      "
@@ -44,7 +46,8 @@ def laid_out(line: Line, width: int, *, what: int = WHAT, colour: bool, columns:
     """The line, and the lines below it; a detail that does not fit into `columns` is the first of those."""
     symbol = paint(line.symbol, line.tone, colour=colour)
     first = f"  {symbol} {line.label:<{width}} {line.what}".rstrip()
-    whole = f"  {symbol} {line.label:<{width}} {line.what:<{what}}{line.detail}".rstrip()
+    padded = f"{line.what:<{what}}" if len(line.what) + len(GAP) <= what else line.what + GAP
+    whole = f"  {symbol} {line.label:<{width}} {padded}{line.detail}".rstrip()
     below = line.below
     if columns is not None and line.detail and visible(whole) > columns:
         below = (line.detail, *below)

@@ -132,6 +132,17 @@ def test_numbers(got: str, expected: str) -> None:
     assert got == expected
 
 
+def test_columns_never_touch() -> None:
+    made, stopped = target("ordinary"), target("stopped")
+    moves = {
+        made.key: staged(add=1546, remove=1542, changed=1844),
+        stopped.key: staged(remove=31_542, changed=1_844_500),
+    }
+    shown = text(plan_of([made, stopped], moves, [known(one, count=49_946) for one in (made, stopped)]))
+    details = [line.rpartition("~")[2].split(" ")[:3] for line in shown.splitlines() if "delta" in line]
+    assert details == [["1,844", "", "of"], ["1,844,500", "", "refused:"]]
+
+
 def test_a_refused_plan_is_shown_in_full() -> None:
     made: Any = target("shrunk", space=Space.MEP10)
     plan = plan_of([made], {made.key: staged(remove=90)}, [known(made)])
