@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.messages import error_text
-from reconciler.cli.outputs import exit_code_of_apply, has_changes, on_output, unreported, write_plan, write_report
+from reconciler.cli.outputs import (
+    all_done,
+    exit_code_of_apply,
+    has_changes,
+    on_output,
+    unreported,
+    write_plan,
+    write_report,
+)
 from reconciler.errors import ExitCode
+from reconciler.render.report import AGAIN
 
 if TYPE_CHECKING:
     from reconciler.cli.applying import Run
@@ -22,9 +31,12 @@ def finish(run: Run, done: Plan | None, file: Path | None, *, strict: bool) -> i
         click.echo("Not applied: nothing was sent.", err=True)
         return int(ExitCode.ERROR)
     stopped = run.signals.code if run.signals is not None else None
+    again = f"{AGAIN} {file}" if file is not None else AGAIN
     if stopped is not None:
-        again = f"batchctl apply {file}" if file is not None else "batchctl apply"
-        click.echo(f"stopped: what Batch accepted is written down; {again} goes on from here", err=True)
+        left = "Batch has accepted everything"
+        if not all_done(done):
+            left = f"what Batch accepted is written down; {again} goes on from here"
+        click.echo(f"stopped: {left}", err=True)
     code = stopped or exit_code_of_apply(done, wait=run.wait, strict=strict)
     if run.late is not None:
         click.echo(error_text(run.late), err=True)
@@ -32,7 +44,7 @@ def finish(run: Run, done: Plan | None, file: Path | None, *, strict: bool) -> i
     done = done.model_copy(update={"exit_code": int(code)})
     screen = run.session.common.screen
     if has_changes(done):
-        done, failed = write_report(done, run.formats, screen, serial=run.serial)
+        done, failed = write_report(done, run.formats, screen, serial=run.serial, again=again, waited=run.wait)
         for error in failed:
             click.echo(error_text(error), err=True)
     else:

@@ -14,7 +14,7 @@ from reconciler.cli.screen import Screen
 from reconciler.errors import BatchctlError, ExitCode
 from reconciler.plan import Change, Op, Outcome, Plan
 from reconciler.render.json import plan_json
-from reconciler.render.report import report
+from reconciler.render.report import is_awaited, report
 from reconciler.render.text import text
 
 
@@ -29,16 +29,22 @@ def write_plan(plan: Plan, formats: dict[str, Path | None], screen: Screen) -> N
 
 
 def write_report(
-    plan: Plan, formats: dict[str, Path | None], screen: Screen, *, serial: int | None = None
+    plan: Plan,
+    formats: dict[str, Path | None],
+    screen: Screen,
+    *,
+    serial: int | None = None,
+    again: str,
+    waited: bool,
 ) -> tuple[Plan, list[BatchctlError]]:
-    """What an apply did, in every form asked for; `serial` is the state's afterwards.
+    """What an apply did, in every form asked for; see `report` for what goes with it.
 
     What was done stays done: a form that cannot be written stops no other. The errors come back with the plan, whose
     exit code says so then, as the other forms do; a report that nobody would see is text on standard output.
     """
 
     def shown(colour: bool, columns: int | None) -> str:
-        return report(plan, colour=colour, columns=columns, serial=serial)
+        return report(plan, colour=colour, columns=columns, serial=serial, again=again, waited=waited)
 
     failed: dict[str, BatchctlError] = {}
     for name in sorted(formats, key=lambda one: formats[one] is None):
@@ -48,11 +54,11 @@ def write_report(
             failed[name] = error if isinstance(error, BatchctlError) else _closed(error)
             plan = plan.model_copy(update={"exit_code": int(unreported(ExitCode(plan.exit_code)))})
     if failed:
-        again: dict[str, Path | None] = {name: path for name, path in formats.items() if path and name not in failed}
-        if not again and None not in formats.values():
-            again = {"text": None}
+        rest: dict[str, Path | None] = {name: path for name, path in formats.items() if path and name not in failed}
+        if not rest and None not in formats.values():
+            rest = {"text": None}
         with suppress(BatchctlError, OSError):
-            _write_all(again, plan, shown, screen)
+            _write_all(rest, plan, shown, screen)
     return plan, list(failed.values())
 
 
@@ -113,7 +119,7 @@ def exit_code_of_apply(plan: Plan, *, wait: bool, strict: bool) -> ExitCode:
     if any(_unfinished(change) for change in plan.changes):
         return ExitCode.PARTIAL if any(_reached(change) for change in plan.changes) else ExitCode.ERROR
     if any(change.refused_rows for change in plan.changes) or (
-        wait and any(_not_indexed(change) for change in plan.changes)
+        wait and any(is_awaited(change) for change in plan.changes)
     ):
         return ExitCode.PARTIAL
     if has_refusals(plan):
@@ -131,7 +137,3 @@ def _reached(change: Change) -> bool:
     """Something of it is in Batch or in the state, or may be."""
     sums = change.request_totals
     return bool(sums.done or sums.unknown or change.accepted) or change.outcome in (Outcome.DONE, Outcome.UNKNOWN)
-
-
-def _not_indexed(change: Change) -> bool:
-    return bool(change.accepted) and not change.target_key.is_profiles and change.indexed is None

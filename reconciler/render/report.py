@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import assert_never
 
-from reconciler.errors import ExitCode
 from reconciler.plan import Change, Op, Outcome, Plan, Totals, Writes
 from reconciler.render.lines import Line, label_of, laid_out, override_lines, unverified, width_of
 from reconciler.render.style import Tone, paint
@@ -18,12 +17,24 @@ from reconciler.render.words import counted, plain
 PAST = {"create": "created", "adopt": "adopted", "update": "updated", "delete": "deleted", "forget": "forgotten"}
 
 
+AGAIN = "batchctl apply"
 OUTCOME = 17
 """Width of the outcome's column."""
 
 
-def report(plan: Plan, *, colour: bool = False, columns: int | None = None, serial: int | None = None) -> str:
-    """The screen after an apply, ending in a newline; quiet targets are only counted. `serial`: the state's, now."""
+def report(
+    plan: Plan,
+    *,
+    colour: bool = False,
+    columns: int | None = None,
+    serial: int | None = None,
+    again: str = AGAIN,
+    waited: bool = False,
+) -> str:
+    """The screen after an apply, ending in a newline; quiet targets are only counted. `serial`: the state's, now.
+
+    `again` is the command that goes on, `waited` whether Batch was given time to index.
+    """
     loud = [change for change in plan.changes if not is_quiet(change)]
     width = width_of([_line(change) for change in loud])
     lines = [header(plan, colour=colour, serial=serial), ""]
@@ -33,7 +44,10 @@ def report(plan: Plan, *, colour: bool = False, columns: int | None = None, seri
             lines += laid_out(_line(change), width, what=OUTCOME, colour=colour, columns=columns)
     refused = rejects_note(plan) if any(change.refused_rows for change in plan.changes) else []
     notes = [*warnings(plan, colour=colour), *refused, *_sums(plan), paint(_summary(plan), "strong", colour=colour)]
-    lines += ["", *(row for note in [*notes, *_next(plan)] for row in note_rows(note, columns))]
+    lines += [
+        "",
+        *(row for note in [*notes, *_next(plan, again=again, waited=waited)] for row in note_rows(note, columns)),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -62,6 +76,11 @@ def _numbers(change: Change) -> str:
         return ""
     indexed = "" if change.target_key.is_profiles or not change.accepted else f", {_indexed(change.indexed)}"
     return f"sent {change.sent:,}, accepted {change.accepted:,}{indexed}"
+
+
+def is_awaited(change: Change) -> bool:
+    """Accepted, and not reported as indexed."""
+    return bool(change.accepted) and not change.target_key.is_profiles and change.indexed is None
 
 
 def _indexed(number: int | None) -> str:
@@ -128,15 +147,23 @@ def _summary(plan: Plan) -> str:
     return f"Apply: {', '.join(parts)}."
 
 
-def _next(plan: Plan) -> list[str]:
-    """How to go on, when something is left."""
+def _next(plan: Plan, *, again: str, waited: bool) -> list[str]:
+    """How to go on, when something is left: each with what helps, and nothing else."""
     outcomes = {change.outcome for change in plan.changes if not is_quiet(change)}
-    left = outcomes & {Outcome.FAILED, Outcome.UNKNOWN, Outcome.NOT_ATTEMPTED, Outcome.PLANNED}
     lines = []
-    if left or plan.exit_code in (ExitCode.PARTIAL, ExitCode.SIGINT, ExitCode.SIGTERM):
+    if outcomes & {Outcome.FAILED, Outcome.UNKNOWN, Outcome.NOT_ATTEMPTED, Outcome.PLANNED}:
         lines.append(
-            "Nothing is lost: run `batchctl apply` again. What was acknowledged is not sent twice, "
+            f"Nothing is lost: run `{again}` again. What was acknowledged is not sent twice, "
             "what is uncertain is asserted again."
+        )
+    if any(change.refused_rows for change in plan.changes):
+        lines.append(
+            "Rows that Batch refused are sent again when they change, or with `batchctl apply --retry-rejects`."
+        )
+    if waited and any(is_awaited(change) for change in plan.changes):
+        lines.append(
+            "What Batch accepted and has not indexed yet needs time, not another apply; the next one that changes it "
+            "waits for it."
         )
     if Outcome.REFUSED in outcomes:
         lines.append("Refused targets keep everything they had; the lines above say what would allow them.")

@@ -7,13 +7,16 @@ import os
 import signal
 import socket
 import threading
+import urllib.request
 from typing import Any
 
 import pytest
 
 from tests.batch.kit import Say, Seen
+from tests.cli import kit
 from tests.cli.between import LOST, Fate, between, writes
 from tests.cli.kit import AUDIENCE, Command
+from tests.conftest import MakeProject
 
 
 @pytest.fixture
@@ -40,6 +43,18 @@ def of(method: str, say: Say) -> Fate:
 
     def fate(seen: Seen) -> Say | None:
         return say if seen.method == method else None
+
+    return fate
+
+
+def stopping() -> Fate:
+    """SIGTERM, once, while the first creation is under way."""
+    todo = [signal.SIGTERM]
+
+    def fate(seen: Seen) -> Say | None:
+        if seen.method == "POST" and todo:
+            os.kill(os.getpid(), todo.pop())
+        return None
 
     return fate
 
@@ -116,14 +131,56 @@ def test_a_run_that_is_stopped_says_what_went_out(loyal: Command, waiting: bool)
     assert requests(loyal) == "requests planned 2, minimum 2, sent 1, 1 not attempted"
 
 
+def switched(batchctl: Command, name: str, value: str) -> None:
+    """Sets a switch of the emulator."""
+    body = json.dumps({"name": name, "value": value}).encode()
+    urllib.request.urlopen(urllib.request.Request(f"{batchctl.url}/_emulator/switch", data=body), timeout=10).close()
+
+
+def test_what_is_not_indexed_in_time_needs_no_other_apply(loyal: Command) -> None:
+    specs = loyal.root / "specs.yaml"
+    loyal.ok("apply", "--auto-approve", "--wait")
+    specs.write_text(specs.read_text().replace("attempts: 2", "attempts: 2, deadline: 2s"))
+    switched(loyal, "indexing_outcome", "stuck")
+    MakeProject(loyal.root).table("data/people.parquet", kit.people(41, loyal=31))
+    done = loyal("apply", "--auto-approve", "--wait")
+    switched(loyal, "indexing_outcome", "applied")
+    assert done.returncode == 7, done.stdout
+    assert "What Batch accepted and has not indexed yet needs time, not another apply" in done.stdout
+    assert "Nothing is lost" not in done.stdout
+
+
+def test_a_row_that_batch_refused_needs_a_change_or_retry_rejects(loyal: Command) -> None:
+    switched(loyal, "max_id_length", "512")
+    rows = [*kit.people(40, loyal=30), {"pid": "p" * 600, "orders": 3, "email": "", "ok": True}]
+    MakeProject(loyal.root).table("data/people.parquet", rows)
+    done = loyal("apply", "--auto-approve")
+    assert done.returncode == 7, done.stdout
+    assert "are sent again when they change, or with `batchctl apply --retry-rejects`." in done.stdout
+    assert "Nothing is lost" not in done.stdout
+    again = loyal("apply", "--auto-approve")
+    switched(loyal, "max_id_length", "1024")
+    assert (again.returncode, "No changes." in again.stdout) == (0, True)
+
+
+def test_one_command_goes_on_after_a_saved_plan_was_stopped(loyal: Command) -> None:
+    saved = str(loyal.root / "b2.plan")
+    loyal.ok("plan", "--out", saved)
+
+    with between(loyal.url, stopping()) as network:
+        there, loyal.url = loyal.url, network.url
+        done = loyal("apply", saved)
+    loyal.url = there
+    assert done.returncode == 143
+    assert f"batchctl apply {saved} goes on from here" in done.stderr
+    assert f"run `batchctl apply {saved}` again" in done.stdout
+    assert "`batchctl apply`" not in done.stdout + done.stderr
+    assert loyal("apply", saved).returncode == 0
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_a_signal_stops_is_stopped_not_failed(batchctl: Command, form: str) -> None:
-    def fate(seen: Seen) -> Say | None:
-        if seen.method == "POST":
-            threading.Timer(0, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        return None
-
-    with between(batchctl.url, fate) as network:
+    with between(batchctl.url, stopping()) as network:
         batchctl.url = network.url
         done = batchctl("apply", "--auto-approve", "--log-format", form)
     assert done.returncode == 143
