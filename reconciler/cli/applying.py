@@ -77,6 +77,7 @@ def command(
     reporter = Reporter(json_lines=options.log_json)
     cancel = threading.Event()
     _arm_crash_point()
+    again = f"batchctl apply {file}" if file is not None else "batchctl apply"
     run = Run(
         session=session,
         wish=wish,
@@ -86,12 +87,12 @@ def command(
         ask=file is None and not auto_approve,
         formats=chosen_formats,
     )
-    with cancelled_by_signals(cancel) as run.signals, reporter, Engine(now=session.now) as engine:
+    with cancelled_by_signals(cancel, again=again) as run.signals, reporter, Engine(now=session.now) as engine:
         opened = writing(session, what="apply", timeout=lock_timeout, cancel=cancel, reporter=reporter)
         with opened as (store, run.permit):
             done = run.saved(store, file) if file is not None else run.fresh(store, engine)
         reporter.close()
-        return finish(run, done, file, strict=strict)
+        return finish(run, done, again, strict=strict)
 
 
 class Run:

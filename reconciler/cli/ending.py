@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,20 +17,18 @@ from reconciler.cli.outputs import (
     write_report,
 )
 from reconciler.errors import ExitCode
-from reconciler.render.report import AGAIN
 
 if TYPE_CHECKING:
     from reconciler.cli.applying import Run
     from reconciler.plan import Plan
 
 
-def finish(run: Run, done: Plan | None, file: Path | None, *, strict: bool) -> int:
-    """The exit code, once everything was said; `done` is None when the person said no."""
+def finish(run: Run, done: Plan | None, again: str, *, strict: bool) -> int:
+    """The exit code, once everything was said; `done` is None when the person said no. `again` is what goes on."""
     if done is None:
         click.echo("Not applied: nothing was sent.", err=True)
         return int(ExitCode.ERROR)
     stopped = run.signals.code if run.signals is not None else None
-    again = f"{AGAIN} {file}" if file is not None else AGAIN
     if stopped is not None:
         left = "Batch has accepted everything"
         if not all_done(done):

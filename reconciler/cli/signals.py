@@ -6,13 +6,16 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
 import click
 
 from reconciler.errors import ExitCode, Interrupted
+
+SHOWN = "\x1b[?25h\r\n"
+"""The cursor, on a line of its own."""
 
 
 @dataclass(slots=True)
@@ -32,18 +35,19 @@ class Signals:
 
 
 @contextmanager
-def cancelled_by_signals(cancel: threading.Event) -> Iterator[Signals]:
+def cancelled_by_signals(cancel: threading.Event, *, again: str = "") -> Iterator[Signals]:
     """Sets `cancel` on the first signal; Interrupted unless something is being sent. A second one ends the process,
-    as kill would: whatever is written down by then is enough to go on."""
+    as kill would: whatever is written down by then is enough to go on, with `again`."""
     signals = Signals()
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        again, signals.first = signals.first is not None, signals.first or number
+        second, signals.first = signals.first is not None, signals.first or number
         code = signals.code or ExitCode.SIGINT
         cancel.set()
         if not signals.sending:
             raise Interrupted(code)
-        if again:
+        if second:
+            _last(f"stopped at once: the request in flight may have reached Batch; {again} goes on from here")
             os._exit(int(code))
         click.echo("stopping after the request in flight; press again to stop at once", err=True)
 
@@ -57,3 +61,9 @@ def cancelled_by_signals(cancel: threading.Event) -> Iterator[Signals]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _last(text: str) -> None:
+    """A line of a process that ends now: nothing is waited for, and a terminal whose cursor was hidden gets it back."""
+    with suppress(OSError):
+        os.write(2, f"{SHOWN if os.isatty(2) else ''}{text}\n".encode())

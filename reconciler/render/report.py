@@ -17,7 +17,6 @@ from reconciler.render.words import counted, plain
 PAST = {"create": "created", "adopt": "adopted", "update": "updated", "delete": "deleted", "forget": "forgotten"}
 
 
-AGAIN = "batchctl apply"
 OUTCOME = 17
 """Width of the outcome's column."""
 
@@ -28,7 +27,7 @@ def report(
     colour: bool = False,
     columns: int | None = None,
     serial: int | None = None,
-    again: str = AGAIN,
+    again: str = "batchctl apply",
     waited: bool = False,
 ) -> str:
     """The screen after an apply, ending in a newline; quiet targets are only counted. `serial`: the state's, now.

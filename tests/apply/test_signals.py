@@ -13,6 +13,7 @@ from reconciler.emulator import Options, running
 from tests.apply.people import LINKS, opened
 from tests.apply.shop import KEYS, Shop
 from tests.apply.warm import Warm
+from tests.stores.test_lease import wait_for
 
 OURS = tuple(link for link in LINKS if link.name in ("l2", "l3", "l6"))
 
@@ -38,6 +39,28 @@ def test_the_request_in_flight_is_the_last(tmp_path: Path, number: int, code: in
         assert shop.writes()[1] == 2 * len(OURS), "a create and an upload for each audience, none of them twice"
         shop.converged()
         assert shop.breaches() == {}
+
+
+def test_the_second_ctrl_c_says_what_it_leaves(tmp_path: Path) -> None:
+    with running(Options(rate_scale=0, indexing_delay=0.02, slow_seconds=3.0)) as url, Warm(tmp_path) as warm:
+        shop = Shop(tmp_path / "shop", url, opened(24, random.Random(1), OURS))
+        shop.write()
+        shop.post("faults", slow=1)
+        pid = warm.start("apply", "-C", str(shop.root), "--auto-approve", **KEYS, BATCHCTL_API_URL=url)
+        while not shop.writes()[1]:
+            pass
+        os.kill(pid, signal.SIGINT)
+        wait_for(lambda: "press again to stop at once" in warm.said, seconds=10)
+        os.kill(pid, signal.SIGINT)
+        assert warm.wait() == 130, warm.said
+        last = warm.said.splitlines()[-1]
+        assert last.startswith("stopped at once: the request in flight may have reached Batch; batchctl apply"), (
+            warm.said
+        )
+        assert last.endswith(" goes on from here")
+        shop.post("faults", slow=0)
+        assert shop.apply("--lock-timeout", "20").code == 0
+        shop.converged()
 
 
 def test_nothing_is_sent_when_it_stops_while_planning(tmp_path: Path) -> None:
