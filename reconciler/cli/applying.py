@@ -77,7 +77,7 @@ def command(
     reporter = Reporter(json_lines=options.log_json)
     cancel = threading.Event()
     _arm_crash_point()
-    again = f"batchctl apply {file}" if file is not None else "batchctl apply"
+    again = options.applying(file)
     run = Run(
         session=session,
         wish=wish,
@@ -173,12 +173,13 @@ class Run:
         from reconciler.render.text import text
 
         if on_output(self.formats) == "text":
-            write_plan(plan, {"text": None}, self.session.common.screen)
+            write_plan(plan, {"text": None}, self.session.common)
             click.echo("", nl=has_changes(plan))
             self.shown = True
         elif self.ask:
             screen = Screen.of(sys.stderr)
-            click.echo(text(plan, colour=screen.colour, columns=screen.columns), nl=False, err=True)
+            given = self.session.common.given
+            click.echo(text(plan, colour=screen.colour, columns=screen.columns, given=given), nl=False, err=True)
 
     def _approved(self, plan: Plan) -> bool:
         from reconciler.cli.outputs import has_changes

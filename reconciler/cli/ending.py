@@ -39,12 +39,12 @@ def finish(run: Run, done: Plan | None, again: str, *, strict: bool) -> int:
         click.echo(error_text(run.late), err=True)
         code = unreported(code)
     done = done.model_copy(update={"exit_code": int(code)})
-    screen = run.session.common.screen
+    common = run.session.common
     if has_changes(done):
-        done, failed = write_report(done, run.formats, screen, serial=run.serial, again=again, waited=run.wait)
+        done, failed = write_report(done, run.formats, common, serial=run.serial, again=again, waited=run.wait)
         for error in failed:
             click.echo(error_text(error), err=True)
     else:
         seen = "text" if run.shown and on_output(run.formats) == "text" else None
-        write_plan(done, {name: path for name, path in run.formats.items() if path or name != seen}, screen)
+        write_plan(done, {name: path for name, path in run.formats.items() if path or name != seen}, common)
     return done.exit_code

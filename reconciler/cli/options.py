@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from reconciler.cli.screen import Screen
+from reconciler.errors import BatchctlError
+from reconciler.render.words import placed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,6 +28,12 @@ class Common:
     variables: dict[str, str]
     log_json: bool
     screen: Screen
+    given: str = ""
+    """The options that say which project, as they were given: a command that is suggested needs them too."""
+
+    def applying(self, file: Path | None) -> str:
+        """The command that applies, or goes on with, a saved plan or what the specs say."""
+        return placed("batchctl apply", self.given) + (f" {shlex.quote(str(file))}" if file is not None else "")
 
     @property
     def colour(self) -> bool:
@@ -32,7 +42,8 @@ class Common:
 
 
 def common(function: F) -> F:
-    """``-C``, ``--env``, ``--var``, ``--no-color``, ``--log-format``."""
+    """``-C``, ``--env``, ``--var``, ``--no-color``, ``--log-format``; errors suggest commands with those given."""
+    function = _placing(function)
     for option in reversed(
         (
             click.option(
@@ -56,6 +67,24 @@ def common(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def _placing(function: F) -> F:
+    @wraps(function)
+    def command(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except BatchctlError as error:
+            given = _given(options["folder"], options["env"], options["variables"])
+            error.why, error.fix = placed(error.why, given), placed(error.fix, given)
+            raise
+
+    return cast(F, command)
+
+
+def _given(folder: Path | None, env: str | None, variables: tuple[str, ...]) -> str:
+    named = {"-C": [str(folder)] if folder else [], "--env": [env] if env else [], "--var": variables}
+    return shlex.join([part for name, values in named.items() for value in values for part in (name, value)])
 
 
 def selecting(function: F) -> F:
@@ -130,6 +159,7 @@ def common_of(
         variables=dict(_pair(text, "--var") for text in variables),
         log_json=log_format == "json",
         screen=Screen.of(no_color=no_color),
+        given=_given(folder, env, variables),
     )
 
 

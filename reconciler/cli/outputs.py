@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.screen import Screen
+from reconciler.cli.options import Common
 from reconciler.errors import BatchctlError, ExitCode
 from reconciler.plan import Change, Op, Outcome, Plan
+from reconciler.render.given import placed_plan
 from reconciler.render.json import plan_json
 from reconciler.render.report import is_awaited, report
 from reconciler.render.text import text
@@ -23,15 +24,19 @@ def on_output(formats: dict[str, Path | None]) -> str | None:
     return next((name for name, path in formats.items() if path is None), None)
 
 
-def write_plan(plan: Plan, formats: dict[str, Path | None], screen: Screen) -> None:
+def write_plan(plan: Plan, formats: dict[str, Path | None], common: Common) -> None:
     """The plan in every form asked for; text is fitted to the screen, files are not."""
-    _write_all(formats, plan, lambda colour, columns: text(plan, colour=colour, columns=columns), screen)
+
+    def shown(colour: bool, columns: int | None) -> str:
+        return text(plan, colour=colour, columns=columns, given=common.given)
+
+    _write_all(formats, plan, shown, common)
 
 
 def write_report(
     plan: Plan,
     formats: dict[str, Path | None],
-    screen: Screen,
+    common: Common,
     *,
     serial: int | None = None,
     again: str,
@@ -44,12 +49,13 @@ def write_report(
     """
 
     def shown(colour: bool, columns: int | None) -> str:
-        return report(plan, colour=colour, columns=columns, serial=serial, again=again, waited=waited)
+        more = {"again": again, "given": common.given}
+        return report(plan, colour=colour, columns=columns, serial=serial, waited=waited, **more)
 
     failed: dict[str, BatchctlError] = {}
     for name in sorted(formats, key=lambda one: formats[one] is None):
         try:
-            _write_all({name: formats[name]}, plan, shown, screen)
+            _write_all({name: formats[name]}, plan, shown, common)
         except (BatchctlError, OSError) as error:
             failed[name] = error if isinstance(error, BatchctlError) else _closed(error)
             plan = plan.model_copy(update={"exit_code": int(unreported(ExitCode(plan.exit_code)))})
@@ -58,7 +64,7 @@ def write_report(
         if not rest and None not in formats.values():
             rest = {"text": None}
         with suppress(BatchctlError, OSError):
-            _write_all(rest, plan, shown, screen)
+            _write_all(rest, plan, shown, common)
     return plan, list(failed.values())
 
 
@@ -74,13 +80,15 @@ def _closed(error: OSError) -> BatchctlError:
 
 
 def _write_all(
-    formats: dict[str, Path | None], plan: Plan, shown: Callable[[bool, int | None], str], screen: Screen
+    formats: dict[str, Path | None], plan: Plan, shown: Callable[[bool, int | None], str], common: Common
 ) -> None:
+    screen = common.screen
     for name, path in formats.items():
+        document = plan_json(placed_plan(plan, common.given)) if name == "json" else ""
         if path is not None:
-            _write(path, plan_json(plan) if name == "json" else shown(False, None))
-        elif name == "json":
-            click.echo(plan_json(plan), nl=False)
+            _write(path, document or shown(False, None))
+        elif document:
+            click.echo(document, nl=False)
         else:
             click.echo(shown(screen.colour, screen.columns), nl=False, color=True if screen.colour else None)
 

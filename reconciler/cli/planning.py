@@ -69,7 +69,7 @@ def command(
         keep_rejects(
             session.state_root, planned.rejects, now=session.now, what="plan", seal=seal_of(session), quiet=True
         )
-        write_plan(plan, chosen_formats, options.screen)
+        write_plan(plan, chosen_formats, options)
         if out is not None:
-            click.echo(f"saved as {out}: batchctl apply {out}", err=True)
+            click.echo(f"saved as {out}: {options.applying(out)}", err=True)
     return int(code)

@@ -42,6 +42,7 @@ def command(link: str | None, reason: str | None, limit: int, form: str, **share
     from reconciler.cli.subset import link_meant
     from reconciler.data.engine import Engine
     from reconciler.data.reject_list import counted_by, listed, matching
+    from reconciler.render.words import placed
 
     session = open_session(options, strict=False)
     with Engine(now=session.now, memory="200MB") as engine:
@@ -57,7 +58,7 @@ def command(link: str | None, reason: str | None, limit: int, form: str, **share
     elif form == "csv":
         click.echo(_csv(found), nl=False, color=True)  # else escape sequences within values are dropped
     elif folder is None:
-        click.echo("No run yet: batchctl plan looks for rejects.")
+        click.echo(placed("No run yet: batchctl plan looks for rejects.", options.given))
     elif not total:
         click.echo(_none(_run(folder.name), whole))
     else:

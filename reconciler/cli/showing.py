@@ -33,5 +33,5 @@ def command(file: Path, formats: tuple[str, ...], **shared: Any) -> int:
 
         seal = seal_of(open_session(options, strict=False))
     with open_plan(file, seal=seal) as opened:
-        write_plan(opened.plan, chosen, options.screen)
+        write_plan(opened.plan, chosen, options)
     return 0

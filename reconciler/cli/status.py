@@ -31,6 +31,7 @@ def command(form: str, **shared: Any) -> int:
     options = common_of(**shared)
     from reconciler.cli.opening import reading
     from reconciler.cli.session import open_session
+    from reconciler.render.words import placed
     from reconciler.state.lock import holder_at
     from reconciler.state.standing import stand
 
@@ -43,7 +44,7 @@ def command(form: str, **shared: Any) -> int:
     rows = [described(one) for one in standings]
     holder = holder_at(reader.place)
     show = _json if form == "json" else _text
-    click.echo(show(session, state, rows, holder), nl=False)
+    click.echo(placed(show(session, state, rows, holder), options.given), nl=False)
     return 0
 
 

@@ -9,10 +9,11 @@ from collections import Counter
 from typing import assert_never
 
 from reconciler.plan import Change, Op, Outcome, Plan, Totals, Writes
+from reconciler.render.given import placed_plan
 from reconciler.render.lines import Line, label_of, laid_out, override_lines, unverified, width_of
 from reconciler.render.style import Tone, paint
 from reconciler.render.text import grouped, header, is_quiet, note_rows, rejects_note, title, verb_of, warnings
-from reconciler.render.words import counted, plain
+from reconciler.render.words import counted, placed, plain
 
 PAST = {"create": "created", "adopt": "adopted", "update": "updated", "delete": "deleted", "forget": "forgotten"}
 
@@ -29,11 +30,13 @@ def report(
     serial: int | None = None,
     again: str = "batchctl apply",
     waited: bool = False,
+    given: str = "",
 ) -> str:
     """The screen after an apply, ending in a newline; quiet targets are only counted. `serial`: the state's, now.
 
-    `again` is the command that goes on, `waited` whether Batch was given time to index.
+    `again` is the command that goes on, `waited` whether Batch was given time to index; for `given` see `text`.
     """
+    plan = placed_plan(plan, given)
     loud = [change for change in plan.changes if not is_quiet(change)]
     width = width_of([_line(change) for change in loud])
     lines = [header(plan, colour=colour, serial=serial), ""]
@@ -43,10 +46,8 @@ def report(
             lines += laid_out(_line(change), width, what=OUTCOME, colour=colour, columns=columns)
     refused = rejects_note(plan) if any(change.refused_rows for change in plan.changes) else []
     notes = [*warnings(plan, colour=colour), *refused, *_sums(plan), paint(_summary(plan), "strong", colour=colour)]
-    lines += [
-        "",
-        *(row for note in [*notes, *_next(plan, again=again, waited=waited)] for row in note_rows(note, columns)),
-    ]
+    notes = [placed(note, given) for note in (*notes, *_next(plan, again=again, waited=waited))]
+    lines += ["", *(row for note in notes for row in note_rows(note, columns))]
     return "\n".join(lines) + "\n"
 
 

@@ -14,9 +14,10 @@ from itertools import groupby
 from reconciler.address import Space
 from reconciler.plan import Change, Cost, Op, Plan
 from reconciler.render.fit import fitted
+from reconciler.render.given import placed_plan
 from reconciler.render.lines import laid_out, line_of, width_of
 from reconciler.render.style import paint
-from reconciler.render.words import counted, duration, plain, size
+from reconciler.render.words import counted, duration, placed, plain, size
 
 REASONS = 5
 """Reject reasons named on the screen; `batchctl rejects` lists all."""
@@ -27,9 +28,13 @@ NOTE = 9
 _WORD = re.compile(r"(\x1b\[[0-9;]*m)?(new|warning|rejected|cost|rows|requests)\b")
 
 
-def text(plan: Plan, *, colour: bool = False, columns: int | None = None) -> str:
-    """The screen, ending in a newline. ANSI styles only with `colour`; no line beyond `columns`."""
-    below = [row for note in notes(plan, colour=colour) for row in note_rows(note, columns)]
+def text(plan: Plan, *, colour: bool = False, columns: int | None = None, given: str = "") -> str:
+    """The screen, ending in a newline. ANSI styles only with `colour`; no line beyond `columns`.
+
+    Commands are suggested with `given`, the options that say which project.
+    """
+    plan = placed_plan(plan, given)
+    below = [row for note in notes(plan, colour=colour) for row in note_rows(placed(note, given), columns)]
     parts = [[header(plan, colour=colour)], *blocks(plan, colour=colour, columns=columns), below]
     return "\n\n".join("\n".join(part) for part in _joined(parts) if part) + "\n"
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from math import ceil
 
 MINUS = "\N{MINUS SIGN}"
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories never shown as they are: controls (ANSI), bidirectional and zero-width marks, line breaks."""
+_COMMAND = re.compile(
+    r"\bbatchctl (?:plan|apply|import|status|rejects|preview|validate|state [a-z]+)\b(?! -C| --env| --var)"
+)
 
 
 def plain(text: str) -> str:
@@ -58,3 +62,8 @@ def duration(seconds: float) -> str:
 def joined(parts: list[str], separator: str = " ") -> str:
     """The parts that are not empty."""
     return separator.join(part for part in parts if part)
+
+
+def placed(text: str, given: str) -> str:
+    """The text with `given`, e.g. ``-C crm --env prod``, behind the name of every command that takes it."""
+    return _COMMAND.sub(lambda found: f"{found[0]} {given}", text) if given else text

@@ -40,7 +40,7 @@ def test_status_after_a_kill_says_what_is_uncertain(batchctl: Command) -> None:
     batchctl.process("apply", "--auto-approve", "--target", "destination/ios", BATCHCTL_CRASH_AT="25")
     shown = batchctl.ok("status")
     assert "unfinished: create begun" in shown
-    assert "run batchctl apply" in shown
+    assert f"run batchctl apply -C {batchctl.root}" in shown
     batchctl.ok("apply", "--auto-approve")
     assert "nothing unfinished" in batchctl.ok("status")
 
@@ -120,7 +120,7 @@ def test_import_then_a_full_upload(batchctl: Command) -> None:
         path.unlink()
     refused = batchctl("apply", "--auto-approve")
     assert refused.returncode == 4
-    assert f"batchctl import segment-link/loyal-ios {AUDIENCE}" in refused.stdout
+    assert f"batchctl import -C {batchctl.root} segment-link/loyal-ios {AUDIENCE}" in refused.stdout
     assert "every member of the link is added" in batchctl.ok("import", "segment-link/loyal-ios", AUDIENCE)
     assert "replaced" in batchctl.ok("import", "segment-link/everybody-crm", CRM)
     assert "members unknown" in batchctl.ok("status")

@@ -133,8 +133,14 @@ def test_a_run_that_is_stopped_says_what_went_out(loyal: Command, waiting: bool)
 
 def switched(batchctl: Command, name: str, value: str) -> None:
     """Sets a switch of the emulator."""
-    body = json.dumps({"name": name, "value": value}).encode()
-    urllib.request.urlopen(urllib.request.Request(f"{batchctl.url}/_emulator/switch", data=body), timeout=10).close()
+    post(batchctl, "_emulator/switch", {"name": name, "value": value})
+
+
+def post(batchctl: Command, path: str, body: dict[str, str]) -> None:
+    """A request to the emulator, with the key of the shop."""
+    headers = {"Content-Type": "application/json", "X-Authorization": kit.KEYS["SHOP_REST_KEY"]}
+    request = urllib.request.Request(f"{batchctl.url}/{path}", json.dumps(body).encode(), headers)
+    urllib.request.urlopen(request, timeout=10).close()
 
 
 def test_what_is_not_indexed_in_time_needs_no_other_apply(loyal: Command) -> None:
@@ -156,7 +162,7 @@ def test_a_row_that_batch_refused_needs_a_change_or_retry_rejects(loyal: Command
     MakeProject(loyal.root).table("data/people.parquet", rows)
     done = loyal("apply", "--auto-approve")
     assert done.returncode == 7, done.stdout
-    assert "are sent again when they change, or with `batchctl apply --retry-rejects`." in done.stdout
+    assert f"are sent again when they change, or with `batchctl apply -C {loyal.root} --retry-rejects`." in done.stdout
     assert "Nothing is lost" not in done.stdout
     again = loyal("apply", "--auto-approve")
     switched(loyal, "max_id_length", "1024")
@@ -172,10 +178,29 @@ def test_one_command_goes_on_after_a_saved_plan_was_stopped(loyal: Command) -> N
         done = loyal("apply", saved)
     loyal.url = there
     assert done.returncode == 143
-    assert f"batchctl apply {saved} goes on from here" in done.stderr
-    assert f"run `batchctl apply {saved}` again" in done.stdout
-    assert "`batchctl apply`" not in done.stdout + done.stderr
+    assert f"batchctl apply -C {loyal.root} {saved} goes on from here" in done.stderr
+    assert f"run `batchctl apply -C {loyal.root} {saved}` again" in done.stdout
+    assert (done.stdout + done.stderr).count("batchctl apply") == 2
     assert loyal("apply", saved).returncode == 0
+
+
+def test_suggested_commands_can_be_pasted(batchctl: Command) -> None:
+    """With the folder, the environment and the variables of the command that suggests them."""
+    specs = batchctl.root / "specs.yaml"
+    more = "state: {url: state}\nvars: {least: '3'}\nenvironments: {prod: {audience_prefix: prod_}}"
+    specs.write_text(specs.read_text().replace("state: {url: state}", more))
+    given = ("--env", "prod", "--var", "least=a b")
+    options = f"-C {batchctl.root} --env prod --var 'least=a b'"
+    saved = batchctl.root / "crm.plan"
+    assert f"saved as {saved}: batchctl apply {options} {saved}" in batchctl("plan", *given, "--out", str(saved)).stderr
+    post(batchctl, f"1.0/{kit.KEYS['SHOP_IOS_KEY']}/custom-audience/prod_{AUDIENCE}", {"type": "custom_ids"})
+    command = f"batchctl import {options} segment-link/loyal-ios prod_{AUDIENCE}"
+    assert command in batchctl.ok("plan", *given)
+    refused = [one["refused"] for one in json.loads(batchctl.ok("plan", *given, "--format", "json"))["changes"]]
+    assert [one["override"] for one in refused if one] == [command]
+    specs.write_text(specs.read_text().replace("orders >= 3", "orders >= 2"))
+    assert f"make a new plan: batchctl plan {options} --out FILE" in batchctl("apply", str(saved), *given).stderr
+    assert f"Start with: batchctl plan {options}" in batchctl.ok("status", *given)
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
