@@ -63,7 +63,7 @@ def apply(plan: Plan, tools: Tools) -> Plan:
         changes = settle(changes, tools)
     if not tools.cancel.is_set():
         _remember_suppressed(plan, changes, tools)
-    return plan.model_copy(update={"changes": changes, "serial": tools.books.state.serial})
+    return plan.model_copy(update={"changes": changes})
 
 
 def _one(change: Change, tools: Tools, gates: dict[str, _Gate], *, awaited: bool) -> Change:

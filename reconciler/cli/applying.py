@@ -114,8 +114,6 @@ class Run:
         self.wait, self.ask = wait, ask
         self.shown = False
         """The plan is on standard output already."""
-        self.serial: int | None = None
-        """The state's, once something was written."""
         self.late: BatchctlError | None = None
         """What failed when everything was sent."""
         self.permit: Permit | None = None
@@ -246,7 +244,8 @@ class Run:
             done = apply(plan, tools)
         refused = tuple(sorted(staging.glob(REFUSED)))
         self._close(store, books, done, (*rejects, *refused) if refused else ())
-        return done
+        left = books.state
+        return done.model_copy(update={"lineage": left.lineage, "serial": left.serial})
 
     def _close(self, store: StateStore, books: Books, done: Plan, rejects: tuple[Path, ...]) -> None:
         """What was sent is written down already: a failure here is late, and the report is owed all the same."""
@@ -263,7 +262,6 @@ class Run:
                 store.sweep(books.state, since=self.session.history_since)
             except BatchctlError as error:
                 self.late = error
-        self.serial = books.state.serial
 
 
 def _arm_crash_point() -> None:

@@ -41,7 +41,7 @@ def finish(run: Run, done: Plan | None, again: str, *, strict: bool) -> int:
     done = done.model_copy(update={"exit_code": int(code)})
     common = run.session.common
     if has_changes(done):
-        done, failed = write_report(done, run.formats, common, serial=run.serial, again=again, waited=run.wait)
+        done, failed = write_report(done, run.formats, common, again=again, waited=run.wait)
         for error in failed:
             click.echo(error_text(error), err=True)
     else:

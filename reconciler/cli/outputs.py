@@ -38,7 +38,6 @@ def write_report(
     formats: dict[str, Path | None],
     common: Common,
     *,
-    serial: int | None = None,
     again: str,
     waited: bool,
 ) -> tuple[Plan, list[BatchctlError]]:
@@ -50,7 +49,7 @@ def write_report(
 
     def shown(colour: bool, columns: int | None) -> str:
         more = {"again": again, "given": common.given}
-        return report(plan, colour=colour, columns=columns, serial=serial, waited=waited, **more)
+        return report(plan, colour=colour, columns=columns, waited=waited, **more)
 
     failed: dict[str, BatchctlError] = {}
     for name in sorted(formats, key=lambda one: formats[one] is None):

@@ -33,7 +33,10 @@ def plan_schema() -> Schema:
                 "tool": _text("Version of batchctl."),
                 "project": TEXT,
                 "environment": _text("Empty without environments."),
-                "state": _object({"lineage": _text("Empty when there is no state yet."), "serial": COUNT}),
+                "state": {
+                    **_object({"lineage": _text("Empty when there is no state yet."), "serial": COUNT}),
+                    "description": "What the plan was made from; in a report what apply left.",
+                },
                 "outcome": {"enum": [*sorted({code.word for code in ExitCode})]},
                 "exit_code": {"enum": [code.value for code in ExitCode]},
                 "changes": {"type": "array", "items": {"$ref": "#/$defs/change"}},

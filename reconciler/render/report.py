@@ -27,19 +27,18 @@ def report(
     *,
     colour: bool = False,
     columns: int | None = None,
-    serial: int | None = None,
     again: str = "batchctl apply",
     waited: bool = False,
     given: str = "",
 ) -> str:
-    """The screen after an apply, ending in a newline; quiet targets are only counted. `serial`: the state's, now.
+    """The screen after an apply, ending in a newline; quiet targets are only counted.
 
     `again` is the command that goes on, `waited` whether Batch was given time to index; for `given` see `text`.
     """
     plan = placed_plan(plan, given)
     loud = [change for change in plan.changes if not is_quiet(change)]
     width = width_of([_line(change) for change in loud])
-    lines = [header(plan, colour=colour, serial=serial), ""]
+    lines = [header(plan, colour=colour), ""]
     for place, changes in grouped(loud):
         lines.append(paint(title(place), "strong", colour=colour))
         for change in changes:

@@ -50,11 +50,10 @@ def _joined(parts: list[list[str]]) -> list[list[str]]:
     return [head, [line for block in middle for line in block], tail]
 
 
-def header(plan: Plan, *, colour: bool, serial: int | None = None) -> str:
-    """``batchctl · shop-crm (prod) · state serial 41``; `serial` is the state's after an apply."""
+def header(plan: Plan, *, colour: bool) -> str:
+    """``batchctl · shop-crm (prod) · state serial 41``."""
     name = plain(plan.project) + (f" ({plain(plan.environment)})" if plan.environment else "")
-    number = serial if serial is not None else plan.serial
-    state = f"state serial {number}" if plan.lineage or serial is not None else "no state yet"
+    state = f"state serial {plan.serial}" if plan.lineage else "no state yet"
     return f"{paint('batchctl', 'strong', colour=colour)} · {name} · {state}" + (" · a subset" if plan.partial else "")
 
 

@@ -184,6 +184,14 @@ def test_one_command_goes_on_after_a_saved_plan_was_stopped(loyal: Command) -> N
     assert loyal("apply", saved).returncode == 0
 
 
+def test_a_report_names_the_state_that_it_left(batchctl: Command) -> None:
+    for loyal in (30, 29, 29):
+        MakeProject(batchctl.root).table("data/people.parquet", kit.people(40, loyal=loyal))
+        report = json.loads(batchctl.ok("apply", "--auto-approve", "--format", "json"))
+        state = json.loads((batchctl.root / "state" / "state.json").read_text())
+        assert report["state"] == {name: state[name] for name in ("lineage", "serial")}
+
+
 def test_suggested_commands_can_be_pasted(batchctl: Command) -> None:
     """With the folder, the environment and the variables of the command that suggests them."""
     specs = batchctl.root / "specs.yaml"
