@@ -67,11 +67,22 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: runs a command and turns every outcome into one clear message and a documented exit code."""
+    _opened()
     gc.set_threshold(200_000, 20, 50)  # documents, state and plan of thousands of links are no garbage
     code = run(sys.argv[1:])
     if "_duckdb" not in sys.modules:  # which tells on standard error what nobody took apart
         gc.freeze()  # the process ends: no last look for cycles among all it has made
     sys.exit(code)
+
+
+def _opened() -> None:
+    """Standard streams that were closed lead nowhere, so that no file gets their numbers.
+
+    A new file has the lowest number that is free: going through them in order, it is that of the stream.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def run(arguments: list[str]) -> int:

@@ -200,6 +200,18 @@ def test_standard_output_that_is_full(batchctl: Command) -> None:
     assert "No space left on device" in done.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_that_are_closed(batchctl: Command, closed: str) -> None:
+    shell = ("bash", "-c", f'exec "$0" "$@" {closed}')
+    planned = batchctl.process("plan", "--detailed-exitcode", wrapped=shell)
+    assert (planned.returncode, planned.stderr) == (2, "")
+    saved = str(batchctl.root / "report.json")
+    applied = batchctl.process("apply", "--auto-approve", "--format", f"json={saved}", wrapped=shell)
+    assert applied.returncode == 0, applied.stderr
+    assert batchctl.raw("state", "verify", "-C", str(batchctl.root)).returncode == 0
+    assert batchctl.process("apply", wrapped=shell).returncode == 64
+
+
 def test_what_nobody_foresaw_is_one_message(batchctl: Command, tmp_path: Path) -> None:
     """A fault of ours: a library that is broken."""
     (tmp_path / "httpx").mkdir()
