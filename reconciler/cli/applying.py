@@ -87,7 +87,11 @@ def command(
         ask=file is None and not auto_approve,
         formats=chosen_formats,
     )
-    with cancelled_by_signals(cancel, again=again) as run.signals, reporter, Engine(now=session.now) as engine:
+    with (
+        cancelled_by_signals(cancel, json_lines=options.log_json, again=again) as run.signals,
+        reporter,
+        Engine(now=session.now) as engine,
+    ):
         opened = writing(session, what="apply", timeout=lock_timeout, cancel=cancel, reporter=reporter)
         with opened as (store, run.permit):
             done = run.saved(store, file) if file is not None else run.fresh(store, engine)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
-from reconciler.cli.messages import error_text
+from reconciler.cli.messages import say, say_error
 from reconciler.cli.outputs import (
     all_done,
     exit_code_of_apply,
@@ -25,25 +23,25 @@ if TYPE_CHECKING:
 
 def finish(run: Run, done: Plan | None, again: str, *, strict: bool) -> int:
     """The exit code, once everything was said; `done` is None when the person said no. `again` is what goes on."""
+    common = run.session.common
     if done is None:
-        click.echo("Not applied: nothing was sent.", err=True)
+        say("declined", "Not applied: nothing was sent.", json_lines=common.log_json)
         return int(ExitCode.ERROR)
     stopped = run.signals.code if run.signals is not None else None
     if stopped is not None:
         left = "Batch has accepted everything"
         if not all_done(done):
             left = f"what Batch accepted is written down; {again} goes on from here"
-        click.echo(f"stopped: {left}", err=True)
+        say("stopped", f"stopped: {left}", json_lines=common.log_json)
     code = stopped or exit_code_of_apply(done, wait=run.wait, strict=strict)
     if run.late is not None:
-        click.echo(error_text(run.late), err=True)
+        say_error(run.late, json_lines=common.log_json)
         code = unreported(code)
     done = done.model_copy(update={"exit_code": int(code)})
-    common = run.session.common
     if has_changes(done):
         done, failed = write_report(done, run.formats, common, again=again, waited=run.wait)
         for error in failed:
-            click.echo(error_text(error), err=True)
+            say_error(error, json_lines=common.log_json)
     else:
         seen = "text" if run.shown and on_output(run.formats) == "text" else None
         write_plan(done, {name: path for name, path in run.formats.items() if path or name != seen}, common)

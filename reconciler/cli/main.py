@@ -93,39 +93,41 @@ def run(arguments: list[str]) -> int:
         result = cli.main(args=arguments, prog_name="batchctl", standalone_mode=False)
         return int(result) if isinstance(result, int) else 0
     except click.ClickException as error:
-        return _misused(error)
+        return _misused(error, arguments)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        from reconciler.cli.messages import say, wants_json
+
+        say("interrupted", "interrupted", json_lines=wants_json(arguments))
         return int(ExitCode.SIGINT)
     except BatchctlError as error:
-        return _reported(error)
+        return _reported(error, arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.ERROR)
     except Exception as error:  # noqa: BLE001
-        return _unexpected(error)
+        return _unexpected(error, arguments)
 
 
-def _misused(error: click.ClickException) -> int:
+def _misused(error: click.ClickException, arguments: list[str]) -> int:
     """A command line that is wrong, in the form of every other error; of one without a command its help, as it is."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx is not None:
         click.echo(error.ctx.get_help(), err=True)
         return int(ExitCode.USAGE)
     path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "batchctl"
-    return _reported(Usage(error.format_message(), fix=f"{path} --help shows what it takes"))
+    return _reported(Usage(error.format_message(), fix=f"{path} --help shows what it takes"), arguments)
 
 
-def _reported(error: BatchctlError) -> int:
-    from reconciler.cli.messages import error_text
+def _reported(error: BatchctlError, arguments: list[str]) -> int:
+    from reconciler.cli.messages import say_error, wants_json
     from reconciler.cli.screen import Screen
 
-    colour = Screen.of(sys.stderr, no_color="--no-color" in sys.argv).colour
-    click.echo(error_text(error, colour=colour), err=True)
+    colour = Screen.of(sys.stderr, no_color="--no-color" in arguments).colour
+    say_error(error, json_lines=wants_json(arguments), colour=colour)
     return int(error.exit_code)
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: Exception, arguments: list[str]) -> int:
     """What nobody foresaw, said without the text of the error, which may hold anything; BATCHCTL_DEBUG=1 shows it."""
     if os.environ.get("BATCHCTL_DEBUG"):
         raise error
-    return _reported(unforeseen(error))
+    return _reported(unforeseen(error), arguments)

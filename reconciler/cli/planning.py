@@ -36,6 +36,7 @@ def command(
     """Show every create, upload and deletion that apply would do. Nothing is changed."""
     chosen_formats = formats_of(formats)
     options = common_of(**shared)
+    from reconciler.cli.messages import say
     from reconciler.cli.opening import reading, seal_of
     from reconciler.cli.outputs import exit_code_of_plan, write_plan
     from reconciler.cli.pipeline import Wish, connected, plan_with
@@ -71,5 +72,5 @@ def command(
         )
         write_plan(plan, chosen_formats, options)
         if out is not None:
-            click.echo(f"saved as {out}: {options.applying(out)}", err=True)
+            say("saved", f"saved as {out}: {options.applying(out)}", json_lines=options.log_json)
     return int(code)

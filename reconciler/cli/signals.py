@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -10,8 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
-import click
-
+from reconciler.cli.messages import say
 from reconciler.errors import ExitCode, Interrupted
 
 SHOWN = "\x1b[?25h\r\n"
@@ -35,9 +35,9 @@ class Signals:
 
 
 @contextmanager
-def cancelled_by_signals(cancel: threading.Event, *, again: str = "") -> Iterator[Signals]:
+def cancelled_by_signals(cancel: threading.Event, *, json_lines: bool = False, again: str = "") -> Iterator[Signals]:
     """Sets `cancel` on the first signal; Interrupted unless something is being sent. A second one ends the process,
-    as kill would: whatever is written down by then is enough to go on, with `again`."""
+    as kill would: whatever is written down by then is enough to go on, with `again`. Both are said."""
     signals = Signals()
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -47,9 +47,11 @@ def cancelled_by_signals(cancel: threading.Event, *, again: str = "") -> Iterato
         if not signals.sending:
             raise Interrupted(code)
         if second:
-            _last(f"stopped at once: the request in flight may have reached Batch; {again} goes on from here")
+            text = f"stopped at once: the request in flight may have reached Batch; {again} goes on from here"
+            _last(json.dumps({"event": "stopped", "text": text}) if json_lines else text)
             os._exit(int(code))
-        click.echo("stopping after the request in flight; press again to stop at once", err=True)
+        text = "stopping after the request in flight; press again to stop at once"
+        say("stopping", text, json_lines=json_lines)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

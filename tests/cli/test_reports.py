@@ -217,9 +217,32 @@ def test_what_a_signal_stops_is_stopped_not_failed(batchctl: Command, form: str)
         batchctl.url = network.url
         done = batchctl("apply", "--auto-approve", "--log-format", form)
     assert done.returncode == 143
-    last = [json.loads(line) for line in done.stderr.splitlines() if '"progress"' in line]
-    assert "stopped" in ([one["step"] for one in last] if form == "json" else done.stderr)
     assert "failed" not in done.stderr
+    if form == "text":
+        assert "custom_ids  stopped" in done.stderr
+        return
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert "stopped" in [one["step"] for one in events if one["event"] == "progress"]
+    assert [one["event"] for one in events if one["event"] not in ("stage", "progress")] == ["stopping", "stopped"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "what"),
+    [
+        (("plan", "--log-format", "json", "--frobnicate"), 64, "No such option"),
+        (("plan", "--log-format=json", "--env", "nowhere"), 3, "1 error in the specs"),
+        (("apply", "--log-format", "json", "none.plan"), 1, "none.plan"),
+        (("apply", "--auto-approve", "--log-format", "json", "--format", "json=/dev/full"), 7, "/dev/full"),
+    ],
+)
+def test_errors_are_json_lines_among_json_lines(
+    batchctl: Command, arguments: tuple[str, ...], code: int, what: str
+) -> None:
+    done = batchctl(*arguments)
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    (error,) = [one for one in events if one["event"] == "error"]
+    assert (done.returncode, what in error["what"]) == (code, True), done.stderr
+    assert (code == 3) == bool(error.get("problems"))
 
 
 def test_what_found_no_connection_was_not_sent(batchctl: Command) -> None:
