@@ -88,7 +88,7 @@ def command(
         formats=chosen_formats,
     )
     with (
-        cancelled_by_signals(cancel, json_lines=options.log_json, again=again) as run.signals,
+        cancelled_by_signals(cancel, reporter=reporter, again=again) as run.signals,
         reporter,
         Engine(now=session.now) as engine,
     ):

@@ -36,7 +36,7 @@ class Reporter:
     """Says what a command is doing; safe to call from any thread. As a context manager it always cleans up."""
 
     def __init__(self, *, json_lines: bool = False) -> None:
-        self._json = json_lines
+        self.json_lines = json_lines
         self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not json_lines
         self._mutex = threading.RLock()
         self._lines: dict[str, Line] = {}
@@ -60,7 +60,7 @@ class Reporter:
         with self._mutex:
             self._labels = {change.address: f"{plain(change.destination)}  {label_of(change)}" for change in moving}
             rows = sum(change.rows.planned - change.rows.refused for change in moving)
-            if len(moving) > 1 and rows and not self._json:
+            if len(moving) > 1 and rows and not self.json_lines:
                 now = time.monotonic()
                 self._lines[ALL] = Line(
                     label=f"all {len(moving):,} targets", begun=now, started=now, step="sending", total=rows
@@ -70,7 +70,7 @@ class Reporter:
     def stage(self, text: str) -> None:
         """One step of planning."""
         with self._mutex:
-            if self._json:
+            if self.json_lines:
                 self._write({"event": "stage", "text": text})
                 return
             now = time.monotonic()
@@ -85,7 +85,7 @@ class Reporter:
             line = self._line(step, now)
             if line.final:
                 self._lines.pop(step.address, None)
-            if self._json:
+            if self.json_lines:
                 self._event(step.address, line, now)
             elif self._terminal:
                 self._show()
@@ -102,11 +102,19 @@ class Reporter:
         soon = max(round(attempt.retry_wait), 1)
         text = f"{attempt.destination}  {attempt.method} {attempt.route} {why}; trying again in {soon} s"
         with self._mutex:
-            if self._json:
+            if self.json_lines:
                 wait = round(attempt.retry_wait, 1)
                 self._write({"event": "retry", "destination": attempt.destination, "why": why, "wait": wait})
             else:
                 self._print(plain(text))
+
+    def note(self, event: str, text: str) -> None:
+        """Something that stays, above what is drawn."""
+        with self._mutex:
+            if self.json_lines:
+                self._write({"event": event, "text": text})
+            else:
+                self._print(text)
 
     def close(self) -> None:
         """Clears the live display; the next event opens it again."""

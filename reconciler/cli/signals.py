@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from reconciler.cli.messages import say
 from reconciler.errors import ExitCode, Interrupted
+
+if TYPE_CHECKING:
+    from reconciler.cli.progress import Reporter
 
 SHOWN = "\x1b[?25h\r\n"
 """The cursor, on a line of its own."""
@@ -35,9 +38,14 @@ class Signals:
 
 
 @contextmanager
-def cancelled_by_signals(cancel: threading.Event, *, json_lines: bool = False, again: str = "") -> Iterator[Signals]:
+def cancelled_by_signals(
+    cancel: threading.Event, *, reporter: Reporter | None = None, again: str = ""
+) -> Iterator[Signals]:
     """Sets `cancel` on the first signal; Interrupted unless something is being sent. A second one ends the process,
-    as kill would: whatever is written down by then is enough to go on, with `again`. Both are said."""
+    as kill would: whatever is written down by then is enough to go on, with `again`.
+
+    Both are said by the `reporter`, which whoever sends has.
+    """
     signals = Signals()
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -48,10 +56,10 @@ def cancelled_by_signals(cancel: threading.Event, *, json_lines: bool = False, a
             raise Interrupted(code)
         if second:
             text = f"stopped at once: the request in flight may have reached Batch; {again} goes on from here"
-            _last(json.dumps({"event": "stopped", "text": text}) if json_lines else text)
+            _last(json.dumps({"event": "stopped", "text": text}) if reporter and reporter.json_lines else text)
             os._exit(int(code))
-        text = "stopping after the request in flight; press again to stop at once"
-        say("stopping", text, json_lines=json_lines)
+        if reporter is not None:
+            reporter.note("stopping", "stopping after the request in flight; press again to stop at once")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
