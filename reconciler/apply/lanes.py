@@ -37,7 +37,7 @@ def apply(plan: Plan, tools: Tools) -> Plan:
     """Carries the plan out; the same plan with outcomes, every planned row and request accounted for.
 
     Nothing raised inside one target stops the others, except a cancelled run and a state that cannot be written; what
-    nobody foresaw is that target's failure.
+    nobody foresaw is that target's failure. A state that cannot be written when all is sent is told to `tools.late`.
     Targets only wait for targets of smaller keys, which are begun before them: somebody can always go on.
     """
     gates = {change.key: _Gate() for change in plan.changes}
@@ -59,10 +59,13 @@ def apply(plan: Plan, tools: Tools) -> Plan:
         for future in futures:
             future.result()
     changes = tuple(done[change.key] for change in plan.changes)
-    if tools.wait and not tools.cancel.is_set():
-        changes = settle(changes, tools)
-    if not tools.cancel.is_set():
-        _remember_suppressed(plan, changes, tools)
+    try:
+        if not tools.cancel.is_set():
+            _remember_suppressed(plan, changes, tools)
+        if tools.wait and not tools.cancel.is_set():
+            changes = settle(changes, tools)
+    except BatchctlError as error:
+        tools.late(error)
     return plan.model_copy(update={"changes": changes})
 
 

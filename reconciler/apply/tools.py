@@ -11,6 +11,7 @@ from pathlib import Path
 from reconciler.apply.books import Books
 from reconciler.batch.client import Client
 from reconciler.data.engines import Engines
+from reconciler.errors import BatchctlError
 from reconciler.plan import Change
 
 
@@ -51,5 +52,7 @@ class Tools:
     """Seconds after which a request of a killed process cannot be processed any more."""
     wait: bool = False
     retry_rejects: bool = field(default=False)
+    late: Callable[[BatchctlError], None] = lambda _: None
+    """Told of what failed when everything had been sent: the outcomes are owed all the same."""
     noticed: Callable[[Exception], None] = lambda _: None
     """Told of an exception that nobody foresaw: it stops its target only, and is that target's failure."""

@@ -165,6 +165,9 @@ class Run:
             ) as clients:
                 return self._carry_out(store, state, checked, opened.staging, clients, opened.rejects)
 
+    def _was_late(self, error: BatchctlError) -> None:
+        self.late = error
+
     def _sleep(self, seconds: float) -> None:
         self.cancel.wait(seconds)
 
@@ -240,6 +243,7 @@ class Run:
             deadline=max(deadlines, default=900.0),
             request_timeout=2.0 if local else REQUEST_TIMEOUT,
             wait=self.wait,
+            late=self._was_late,
             noticed=traced,
         )
         self.reporter.expect(plan.changes)

@@ -11,6 +11,7 @@ from reconciler.apply import sending, target
 from reconciler.batch import barrier
 from reconciler.errors import StateError
 from reconciler.state.acks import SENDING, Ack, AckLog
+from reconciler.state.state import State
 from tests.apply.test_rules import CEP, MEP10, L, outcomes, shop_of
 
 
@@ -63,6 +64,22 @@ def test_one_while_batch_indexes_leaves_the_report(tmp_path: Path, monkeypatch: 
         done = shop.apply("--wait")
         assert (done.code, outcomes(done)) == (7, {MEP10: "done"}), done
         assert "a fault of batchctl itself: ZeroDivisionError in reconciler.apply.settle:" in done.said(MEP10)
+
+
+def test_a_state_that_cannot_be_written_when_all_is_sent_is_7_with_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(state: State, applied: object) -> State:
+        raise StateError("the state cannot be written", why="No space left on device")
+
+    with shop_of(tmp_path, L["l3"]) as shop:
+        with monkeypatch.context() as patched:
+            patched.setattr("reconciler.apply.settle._seen", full)
+            done = shop.apply("--wait")
+        totals = done.plan["totals"]
+        assert (done.code, totals["done"]) == (7, totals["planned"]), done
+        assert "the state cannot be written\n  No space left on device" in done.err
+        shop.converged()
 
 
 def test_what_batch_took_and_nobody_could_write_down_is_unknown(
