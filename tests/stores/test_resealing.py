@@ -97,7 +97,7 @@ def test_the_way_from_a_plain_state_to_an_enforced_one(shop: Shop, project: Make
         said = " ".join(refused.stderr.split())
         assert (refused.returncode, "set enforced: false, run batchctl state compact" in said) == (1, True), refused
     again = shop("apply", str(tmp_path / "plan"), **KEYED)
-    assert "plan again: batchctl plan --out FILE" in again.stderr
+    assert f"plan again: batchctl plan -C {shop.root} --out FILE" in again.stderr
 
     shop.says("enforced: false")
     assert shop.plain()
