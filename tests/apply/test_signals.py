@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,19 @@ from tests.stores.test_lease import wait_for
 OURS = tuple(link for link in LINKS if link.name in ("l2", "l3", "l6"))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_the_request_in_flight_is_the_last(tmp_path: Path, number: int, code: int) -> None:
-    with running(Options(rate_scale=0, indexing_delay=0.02, slow_seconds=1.0)) as url, Warm(tmp_path) as warm:
+@contextmanager
+def applying(tmp_path: Path, *, seconds: float = 1.0) -> Iterator[tuple[Shop, Warm, int]]:
+    """A first apply under way, and its process; Batch takes so long for each answer."""
+    with running(Options(rate_scale=0, indexing_delay=0.02, slow_seconds=seconds)) as url, Warm(tmp_path) as warm:
         shop = Shop(tmp_path / "shop", url, opened(24, random.Random(1), OURS))
         shop.write()
         shop.post("faults", slow=1)
-        pid = warm.start("apply", "-C", str(shop.root), "--auto-approve", **KEYS, BATCHCTL_API_URL=url)
+        yield shop, warm, warm.start("apply", "-C", str(shop.root), "--auto-approve", **KEYS, BATCHCTL_API_URL=url)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_the_request_in_flight_is_the_last(tmp_path: Path, number: int, code: int) -> None:
+    with applying(tmp_path) as (shop, warm, pid):
         while not (seen := shop.writes()[1]):
             pass
         os.kill(pid, number)
@@ -42,11 +50,7 @@ def test_the_request_in_flight_is_the_last(tmp_path: Path, number: int, code: in
 
 
 def test_the_second_ctrl_c_says_what_it_leaves(tmp_path: Path) -> None:
-    with running(Options(rate_scale=0, indexing_delay=0.02, slow_seconds=3.0)) as url, Warm(tmp_path) as warm:
-        shop = Shop(tmp_path / "shop", url, opened(24, random.Random(1), OURS))
-        shop.write()
-        shop.post("faults", slow=1)
-        pid = warm.start("apply", "-C", str(shop.root), "--auto-approve", **KEYS, BATCHCTL_API_URL=url)
+    with applying(tmp_path, seconds=3.0) as (shop, warm, pid):
         while not shop.writes()[1]:
             pass
         os.kill(pid, signal.SIGINT)
@@ -64,11 +68,7 @@ def test_the_second_ctrl_c_says_what_it_leaves(tmp_path: Path) -> None:
 
 
 def test_nothing_is_sent_when_it_stops_while_planning(tmp_path: Path) -> None:
-    with running(Options(rate_scale=0, indexing_delay=0.02, slow_seconds=1.0)) as url, Warm(tmp_path) as warm:
-        shop = Shop(tmp_path / "shop", url, opened(24, random.Random(1), OURS))
-        shop.write()
-        shop.post("faults", slow=1)
-        pid = warm.start("apply", "-C", str(shop.root), "--auto-approve", **KEYS, BATCHCTL_API_URL=url)
+    with applying(tmp_path) as (shop, warm, pid):
         while not shop.log():
             pass
         os.kill(pid, signal.SIGTERM)

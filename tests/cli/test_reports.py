@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.batch.between import LOST, Fate, between, writes
 from tests.batch.kit import Say, Seen
 from tests.cli import kit
-from tests.cli.between import LOST, Fate, between, writes
 from tests.cli.kit import AUDIENCE, Command
 from tests.conftest import MakeProject
 

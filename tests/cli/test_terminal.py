@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 
+from tests.batch.between import between
 from tests.batch.kit import Say, Seen
-from tests.cli.between import between
 from tests.cli.kit import Command
+from tests.stores.test_lease import wait_for
 
 _TOKEN = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
 
@@ -59,7 +60,7 @@ def test_ctrl_c_leaves_no_row_that_looks_alive(batchctl: Command) -> None:
             reader = threading.Thread(target=read, args=(main, output))
             reader.start()
             assert pressed.wait(30)
-            time.sleep(1)
+            wait_for(lambda: b"all 2 targets" in b"".join(output), seconds=30)
             running.send_signal(signal.SIGINT)
             assert running.wait(30) == 130
             reader.join(10)
