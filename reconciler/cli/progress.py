@@ -197,12 +197,18 @@ class Reporter:
         if self._live is not None:
             self._live.print(text)
         else:
-            print(text, file=sys.stderr, flush=True)
+            _whole_line(text)
 
     def _write(self, event: dict[str, object]) -> None:
-        print(json.dumps(event), file=sys.stderr, flush=True)
+        _whole_line(json.dumps(event))
 
 
 def _lasting(line: Line, now: float) -> str:
     numbers = line.numbers(now) if line.done else ""
     return line.text + (f"  {numbers}" if numbers else f"  ({lasting(now - line.begun)})")
+
+
+def _whole_line(text: str) -> None:
+    """Written at once: what a signal says in between stands on a line of its own."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
