@@ -2,8 +2,9 @@
 
     python -m benchmarks.startup
 
-Whole processes, taken in turns. Targets: `--help` at most 3 times the bare import of click; the imports of the plan at most
-250 ms of processor time over a bare interpreter, measured by importing in one process what the plan had imported.
+Whole processes, taken in turns. Targets: `--version` at most 40 ms, `--help` 100 ms and 3 times the bare import of click; the
+imports of the plan at most 250 ms of processor time over a bare interpreter, measured by importing in one process what the
+plan had imported.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from benchmarks import people, sink
 from benchmarks.kit import Run, batchctl, measured, script
 
 TARGET = 3.0
+ALONE = {"batchctl --version": 0.040, "batchctl --help": 0.100}
 IMPORTS = 0.250
 COMMANDS = ("--help", "--version", "apply --help", "plan --nonsense")
 LISTING = """
@@ -78,7 +80,8 @@ def _told(best: dict[str, Run]) -> int:
         )
     imports = best["imports of that plan"].cpu - bare
     print(f"imports of a plan: {imports * 1000:.0f} ms over a bare interpreter (target {IMPORTS * 1000:.0f})")
-    return int(best["batchctl --help"].cpu > TARGET * click or imports > IMPORTS)
+    late = any(best[command].cpu > most for command, most in ALONE.items())
+    return int(late or best["batchctl --help"].cpu > TARGET * click or imports > IMPORTS)
 
 
 if __name__ == "__main__":
