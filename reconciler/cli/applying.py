@@ -77,7 +77,8 @@ def command(
     reporter = Reporter(json_lines=options.log_json)
     cancel = threading.Event()
     _arm_crash_point()
-    again = options.applying(file)
+    flags = ("--no-delete" * no_delete, "--retry-rejects" * retry_rejects)
+    again = options.applying(file, *flags, targets=targets, labels=labels)
     run = Run(
         session=session,
         wish=wish,

@@ -48,7 +48,10 @@ def command(
     slow_seconds: float,
     accounts: tuple[str, ...],
 ) -> int:
-    """Run a strict local Batch with both APIs; the dashboard is at /. Point BATCHCTL_API_URL at it."""
+    """Run a strict local Batch with both APIs; the dashboard is at /. Point BATCHCTL_API_URL at it.
+
+    It takes any keys of the right form (CEP project keys begin with project_) that do not begin with wrong.
+    """
     from reconciler.emulator import Options, parse_faults, parse_switches, serve
 
     try:

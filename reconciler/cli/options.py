@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -31,9 +31,13 @@ class Common:
     given: str = ""
     """The options that say which project, as they were given: a command that is suggested needs them too."""
 
-    def applying(self, file: Path | None) -> str:
-        """The command that applies, or goes on with, a saved plan or what the specs say."""
-        return placed("batchctl apply", self.given) + (f" {shlex.quote(str(file))}" if file is not None else "")
+    def applying(self, file: Path | None, *flags: str, targets: Sequence[str] = (), labels: Sequence[str] = ()) -> str:
+        """The command that applies, or goes on with, a saved plan or what the specs say; empty flags are none."""
+        words = [str(file)] if file is not None else []
+        words += [
+            word for name, values in (("--target", targets), ("-l", labels)) for one in values for word in (name, one)
+        ]
+        return " ".join([placed("batchctl apply", self.given), *map(shlex.quote, (*words, *filter(None, flags)))])
 
     @property
     def colour(self) -> bool:

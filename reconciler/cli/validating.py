@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.options import common, common_of, unsupported
-from reconciler.errors import ConfigurationError, ExitCode, Problem
+from reconciler.errors import ConfigurationError, ExitCode, Problem, SpecInvalid
 
 if TYPE_CHECKING:
     from reconciler.cli.options import Common
@@ -33,6 +33,8 @@ def command(form: str, **shared: Any) -> int:
     errors = [problem for problem in problems if problem.severity == "error"]
     if form == "json":
         click.echo(problems_json(problems), nl=False)
+    elif errors and options.log_json:
+        raise SpecInvalid(problems)
     elif problems:
         click.echo(problems_text(problems, colour=options.colour), err=bool(errors), nl=False)
     if not errors and form == "text":

@@ -184,6 +184,18 @@ def test_one_command_goes_on_after_a_saved_plan_was_stopped(loyal: Command) -> N
     assert loyal("apply", saved).returncode == 0
 
 
+def test_what_goes_on_after_part_of_a_project_was_stopped_is_that_part(loyal: Command) -> None:
+    own = ("--target", "segment-link/loyal-ios", "--no-delete")
+    with between(loyal.url, stopping()) as network:
+        there, loyal.url = loyal.url, network.url
+        done = loyal("apply", "--auto-approve", *own)
+    loyal.url = there
+    assert done.returncode == 143
+    command = f"batchctl apply -C {loyal.root} {' '.join(own)}"
+    assert f"{command} goes on from here" in done.stderr
+    assert f"run `{command}` again" in done.stdout
+
+
 def test_a_report_names_the_state_that_it_left(batchctl: Command) -> None:
     for loyal in (30, 29, 29):
         MakeProject(batchctl.root).table("data/people.parquet", kit.people(40, loyal=loyal))

@@ -191,3 +191,12 @@ def test_a_key_of_the_state_that_is_not_set(root: Path, capsys: pytest.CaptureFi
 def test_forms_that_are_not_built_are_refused(form: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", "-C", str(root), "--format", form]) == 64
     assert "not supported in this version" in capsys.readouterr().err
+
+
+def test_with_json_lines_problems_are_one_event(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "segment.yaml").write_text(f"{_SEGMENT}where: nothing >= 3\n")
+    assert run(["validate", "-C", str(root), "--log-format", "json"]) == 3
+    out, err = capsys.readouterr()
+    (event,) = map(json.loads, err.splitlines())
+    found = [one for one in event["problems"] if one["rule"] == "sql"]
+    assert (out, event["event"], [place(one) for one in found]) == ("", "error", [("segment.yaml", 6, 8)])
