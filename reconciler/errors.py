@@ -1,4 +1,4 @@
-"""Every error raised on purpose, and the exit code of each.
+"""Errors that reach the command line, and the exit code of each. Rooms below raise kinds of their own.
 
 BatchctlError                 1   something could not be done; the message says what, why and what to do
 ├── SpecInvalid               3   the specs (or their SQL, or a source they name) are wrong; nothing was sent
@@ -11,7 +11,7 @@ BatchctlError                 1   something could not be done; the message says 
 ├── BatchError                1   Batch answered something final, or nothing in time
 │   ├── Refused4xx            -   a 4xx other than 429: never repeated blindly
 │   └── Unreachable           -   retries are used up
-└── Interrupted         130/143   SIGINT or SIGTERM; the request in flight was recorded
+└── Interrupted         130/143   SIGINT or SIGTERM while nothing is sent; an apply that sends ends with its report
 """
 
 from __future__ import annotations
@@ -80,6 +80,8 @@ class BatchctlError(Exception):
     """Base of everything raised on purpose. `str()` is one clear message that never holds a key or an identifier."""
 
     exit_code: ExitCode = ExitCode.ERROR
+    maybe_processed = False
+    """Whether Batch may have carried out the request that ended so."""
 
     def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
         self.what, self.why, self.fix = what, why, fix
@@ -101,8 +103,6 @@ class Locked(BatchctlError):
     """Another run holds the state, or may."""
 
     exit_code = ExitCode.LOCKED
-    maybe_processed = False
-    """The request it stopped was tried before, and may have been processed."""
 
 
 class Stale(BatchctlError):
@@ -118,7 +118,7 @@ class Usage(BatchctlError):
 
 
 class StateError(BatchctlError):
-    """The state cannot be trusted; nothing was changed."""
+    """The state cannot be trusted, or not be written; what is there was left as it is."""
 
 
 class ConfigurationError(BatchctlError):

@@ -120,9 +120,7 @@ def _begun(store: StateStore, known: TargetState) -> TargetState:
     """What is known of a target after a *replace* that was begun: what was sent later does not end with it."""
     if known.pending is None or not any(batch.replace for batch in known.pending.batches):
         return known
-    standing = stand(known, store.acked(known))
-    told = standing.known.baseline.model_copy(update={"files": standing.layers})
-    return standing.known.model_copy(update={"baseline": told, "uncertain": standing.unsure, "pending": None})
+    return stand(known, store.acked(known)).folded
 
 
 def _readable(store: StateStore) -> list[State]:

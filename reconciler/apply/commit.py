@@ -10,7 +10,7 @@ from reconciler.data import baseline as layers_of
 from reconciler.data import refusals
 from reconciler.data.checks import RULES
 from reconciler.plan import Change
-from reconciler.state.standing import Acked, last_write, merged, size, without
+from reconciler.state.standing import last_write, merged, size, without
 from reconciler.state.state import Baseline, DataFile, TargetState
 
 FOLD_SHARE = 0.5
@@ -18,31 +18,25 @@ FOLD_SHARE = 0.5
 FOLD_FILES = 100
 
 
-def committed(tools: Tools, change: Change, target: TargetState, sent: Sent, acked: Acked) -> TargetState:
+def committed(tools: Tools, change: Change, target: TargetState, sent: Sent) -> TargetState:
     """The target after everything intended was accepted; `target` is its state with the intent."""
     assert change.state is not None
-    accepted = merged([*acked.accepted, *sent.accepted])
-    refused = tuple(dict([*acked.refused, *sent.refused]).items())
-    told = _told(target, accepted, refused)
-    at = sent.last_at or acked.at
-    count, refusal_file = _refused(tools, change, target, told, refused)
-    if (
-        change.consent_only and not target.baseline.trusted
-    ):  # an epoch that was cut off: guards go on from what they had
-        count = max(0, target.baseline.count - size(accepted))
+    refused = tuple(dict(sent.refused).items())
+    told = _told(target, merged(sent.accepted), refused)
+    count, refusals = _count_and_refusals(tools, change, target, told, refused)
+    if change.consent_only and not target.baseline.trusted:  # not all are known: guards go on from what they had
+        count = max(0, target.baseline.count - size(merged(sent.accepted)))
     template = target if change.consent_only or change.forget else change.state
-    old = target.baseline
-    fresh = template.baseline
+    old, fresh = target.baseline, template.baseline
     base = Baseline(
         files=_folded(tools, change, told, fresh.attributes),
         count=count,
         attributes=fresh.attributes,
         rules=old.rules if change.consent_only else RULES,
         identifier=fresh.identifier,
-        refusals=refusal_file,
-        trusted=old.trusted if change.consent_only else True,
+        refusals=refusals,
+        trusted=old.trusted or (change.full and not change.consent_only),
     )
-    last = last_write(sent.tokens, at) if at is not None else target.last_write
     return template.model_copy(
         update={
             "baseline": base,
@@ -51,13 +45,10 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent, ack
             "committed": target.committed or not change.consent_only,
             "pending": None,
             "plan": target.plan if change.consent_only else tools.digest,
-            "inputs": "" if change.consent_only or change.forget or refused else change.state.inputs,
+            "inputs": "" if change.consent_only or change.forget or refused else template.inputs,
             "uncertain": target.uncertain if change.consent_only or change.consent_refused else (),
-            "last_write": last,
-            "last_commit": target.last_commit if change.consent_only else change.state.last_commit,
-            "known_offset": target.known_offset if change.consent_only else change.state.known_offset,
-            "last_full": target.last_full if change.consent_only else change.state.last_full,
-            "once_done": tuple(sorted({*target.once_done, *(() if change.consent_only else change.state.once_done)})),
+            "last_write": last_write(sent.tokens, sent.last_at) if sent.last_at is not None else target.last_write,
+            "once_done": tuple(sorted({*target.once_done, *template.once_done})),
         }
     )
 
@@ -75,7 +66,7 @@ def _told(
     return layers_of.counting((*target.baseline.files, file))
 
 
-def _refused(
+def _count_and_refusals(
     tools: Tools, change: Change, target: TargetState, told: tuple[DataFile, ...], refused: tuple[tuple[int, str], ...]
 ) -> tuple[int, DataFile | None]:
     """Members after the commit and the file of refusals; counted anew where not all that was planned was done."""

@@ -36,8 +36,8 @@ class _Gate:
 def apply(plan: Plan, tools: Tools) -> Plan:
     """Carries the plan out; the same plan with outcomes, every planned row and request accounted for.
 
-    Nothing raised inside one target stops the others, except a cancelled run and a state that cannot be written; what
-    nobody foresaw is that target's failure. A state that cannot be written when all is sent is told to `tools.late`.
+    Nothing raised inside one target stops the others, but a signal does; what nobody foresaw is that target's failure.
+    A state that cannot be written when all is sent is told to `tools.late`.
     Targets only wait for targets of smaller keys, which are begun before them: somebody can always go on.
     """
     gates = {change.key: _Gate() for change in plan.changes}
@@ -100,12 +100,10 @@ def _carried_out(change: Change, tools: Tools, *, awaited: bool) -> Change:
     if change.op is Op.NONE:
         return untouched(change, Outcome.NONE)
     sent = Sent()
-    work = Work(change=change, tools=tools, client=tools.client_of(change).watched(sent.saw), sent=sent)
+    work = Work(change=change, tools=tools, sent=sent)
     error: BatchctlError | None = None
     try:
-        carry_out(work)
-        if awaited and not change.target_key.is_profiles and change.op not in (Op.DELETE, Op.FORGET):
-            work.wait_indexed()
+        carry_out(work, awaited=awaited)
     except BatchctlError as stopped:
         error = stopped
     except Exception as fault:  # noqa: BLE001

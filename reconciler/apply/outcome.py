@@ -9,7 +9,7 @@ from reconciler.apply.sent import Sent, batch, single
 from reconciler.apply.work import Work
 from reconciler.batch.transport import Cancelled
 from reconciler.errors import BatchctlError
-from reconciler.plan import Change, Op, Outcome, Totals, Writes
+from reconciler.plan import Change, Outcome, Totals, Writes
 from reconciler.state.standing import Ranges, merged, size, subtract
 from reconciler.state.state import Batch
 
@@ -60,8 +60,7 @@ def _requests(work: Work, accepted: Ranges, error: BatchctlError | None) -> tupl
     """What became of the planned requests, by their rows, creations and deletions by themselves; and what went out."""
     change, sent = work.change, work.sent
     ends = {batch(n): _end(one, batch(n), sent, accepted) for n, one in enumerate(work.batches)}
-    alone = (2 if change.recreate else int(change.create)) + int(change.op is Op.DELETE)
-    alone = min(alone, change.request_totals.planned - change.request_totals.refused - len(work.batches))
+    alone = change.request_totals.planned - change.request_totals.refused - len(work.batches)
     for number in range(alone):
         known = number < len(sent.alone)
         ends[single(number)] = "done" if error is None else sent.alone[number] if known else "not_attempted"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.apply.sent import Sent
 from reconciler.apply.work import NotIndexed, Work
 from reconciler.batch import barrier
 from reconciler.data import baseline as layers_of
-from reconciler.state.standing import Acked, Ranges, merged, without
+from reconciler.state.standing import Ranges, merged, without
 from reconciler.state.state import TargetState
 
 SETTLE = 5.0
@@ -34,33 +33,14 @@ def recounted(work: Work, after: TargetState) -> TargetState:
     return after.model_copy(update={"known_offset": seen.nb_ids - told})
 
 
-class Barrier:
-    """Called with what was sent: waits for every write of this run that was not waited for yet."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._seen: set[str] = set()
-
-    def __call__(self, sent: Sent) -> None:
-        if self._work.change.target_key.is_profiles or sent.last_at is None:
-            return
-        self._work.step("indexing")
-        todo = [token for token in sent.tokens if token not in self._seen]
-        for token in todo:
-            self._work.wait_for(token)
-        if not todo:
-            self._work.wait_for(None)
-        self._seen.update(todo)
-
-
 class Holds:
     """Evidence that rows were carried out although their answer was lost: Batch counts what it then would (U33).
 
     A count that would be the same without those rows proves nothing.
     """
 
-    def __init__(self, work: Work, target: TargetState, acked: Acked) -> None:
-        self._work, self._target, self._acked = work, target, acked
+    def __init__(self, work: Work, target: TargetState) -> None:
+        self._work, self._target = work, target
         self._gone = 0
         """How many may be taken for gone before Batch is asked again."""
 
@@ -102,8 +82,7 @@ class Holds:
         assert target.pending is not None
         assert target.pending.file is not None
         sent = self._work.sent
-        accepted = merged([*self._acked.accepted, *sent.accepted, *more])
-        ranges = without(accepted, [row for row, _ in (*self._acked.refused, *sent.refused)])
+        ranges = without(merged([*sent.accepted, *more]), [row for row, _ in sent.refused])
         layers = (*target.baseline.files, target.pending.file.model_copy(update={"ranges": ranges}))
         with self._work.tools.engines.lent(120) as engine:
             known = layers_of.told(engine, layers, (), attributes={}, path_of=path_of)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.apply.part import Part
+from reconciler.apply.proof import Holds
 from reconciler.apply.sent import Sent
 from reconciler.apply.sent import batch as request
-from reconciler.apply.tools import Progress, Tools
-from reconciler.batch.client import Client, Written
+from reconciler.apply.tools import Progress
+from reconciler.apply.work import Vanished, Work
+from reconciler.batch.client import Written
 from reconciler.batch.transport import Cancelled
 from reconciler.data.bodies import Bodies
 from reconciler.data.refusals import IN_PART
 from reconciler.errors import BatchctlError, BatchError, Locked, Refused4xx, StateError
 from reconciler.plan import Change
 from reconciler.state.acks import SENDING, Ack, AckLog
-from reconciler.state.standing import Ranges, merged, subtract, without
+from reconciler.state.standing import merged, subtract, without
 from reconciler.state.state import Batch
 
 REFUSALS_AT_MOST = 400
@@ -28,47 +29,38 @@ POINTLESS = 32
 """Refused requests without a single accepted row: not a question of single rows."""
 
 
-class Vanished(BatchError):
-    """The audience is not there any more."""
-
-    def __init__(self, audience: str, *, why: str = "") -> None:
-        super().__init__(
-            f"audience {audience} is not there any more",
-            why=why or "it was deleted after the plan was made",
-            fix="run batchctl plan: it shows what creating it again would do",
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Sender:
     """Sends the batches of one change."""
 
-    change: Change
-    tools: Tools
-    client: Client
+    work: Work
     bodies: Bodies
     second_item: str
     """See `items.replacement_of`."""
     log: AckLog
-    sent: Sent
-    barrier: Callable[[Sent], None]
-    """Waits until everything sent so far is APPLIED; raises BatchError at the deadline."""
-    holds: Callable[[int, int], bool]
-    """Whether Batch counts what it would count if it had carried these rows out already."""
-    lacks: Callable[[], bool]
-    """Whether Batch counts fewer than were told."""
-    resumed: bool = False
+    holds: Holds
+    in_flight: bool = False
     """A request of an earlier run of the same plan was never answered."""
 
-    def send(self, batches: tuple[Batch, ...], already: Ranges) -> None:
+    @property
+    def change(self) -> Change:
+        """What is carried out."""
+        return self.work.change
+
+    @property
+    def sent(self) -> Sent:
+        """What became of it so far."""
+        return self.work.sent
+
+    def send(self) -> None:
         """All batches in order, less the rows acknowledged already; raises BatchError when it cannot go on."""
-        for number, batch in enumerate(batches):
-            todo = subtract(((batch.start, batch.stop),), already)
+        for number, batch in enumerate(self.work.batches):
+            todo = subtract(((batch.start, batch.stop),), merged(self.sent.accepted))
             if not todo:
                 continue
             self.sent.doing = request(number)
             if batch.barrier:
-                self.barrier(self.sent)
+                self.work.barrier()
             for start, stop in todo:
                 self._slices(number, batch, start, stop)
             if batch.replace and not self._begun(batch):
@@ -89,7 +81,7 @@ class Sender:
         """Once part of a *replace* has gone through, before a cut perhaps, the rest is added to it."""
         if not batch.replace or not self._begun(batch):
             return batch
-        self.barrier(self.sent)
+        self.work.barrier()
         return batch.model_copy(update={"replace": False})
 
     def _begun(self, batch: Batch) -> bool:
@@ -117,10 +109,10 @@ class Sender:
     def _part(self, number: int, batch: Batch, part: Part) -> tuple[tuple[Part, ...], Refused4xx | None]:
         """One request; its halves where Batch refuses it, and the refusal."""
         start, stop = part.start, part.stop
-        if self.tools.cancel.is_set():
+        if self.work.tools.cancel.is_set():
             raise Cancelled
         if self.sent.last_at is not None and not self.sent.tokens:
-            self.barrier(self.sent)  # without tokens writes cannot be told apart: one in flight at a time
+            self.work.barrier()  # without tokens writes cannot be told apart: one in flight at a time
         self._log(SENDING, start, stop)
         try:
             written = self._request(batch, start, stop)
@@ -136,7 +128,7 @@ class Sender:
         if stop - start > 1 and any(error.index < 0 for error in written.errors):
             self.sent.requests_refused += 1
             self._wrote(written)
-            self.barrier(self.sent)
+            self.work.barrier()
             return part.halves(lost=True), None  # Batch does not say which rows it means, and took the others
         self._accepted(number, start, stop, written)
         part.twins.append(stop - start)
@@ -146,7 +138,7 @@ class Sender:
 
     def _stopped(self, number: int, start: int, stop: int, error: BatchctlError) -> None:
         """Unknown when it may have been processed; else nothing is in flight, and that is written down."""
-        if getattr(error, "maybe_processed", False):
+        if error.maybe_processed:
             self.sent.unknown.append((start, stop))
             return
         if isinstance(error, Locked):  # it was not sent, and without the lock nothing is written either
@@ -158,18 +150,20 @@ class Sender:
     def _log(
         self, number: int, start: int, stop: int, token: str | None = None, refused: tuple[tuple[int, str], ...] = ()
     ) -> datetime:
-        at = self.tools.clock()
+        at = self.work.tools.clock()
         self.log.append(Ack(batch=number, start=start, stop=stop, token=token, at=at, refused=refused))
         return at
 
     def _request(self, batch: Batch, start: int, stop: int) -> Written:
         change = self.change
         if batch.replace:
-            return self.client.replace(change.target_key.audience, self.bodies.take(start, stop, item=self.second_item))
+            return self.work.client.replace(
+                change.target_key.audience, self.bodies.take(start, stop, item=self.second_item)
+            )
         items = self.bodies.take(start, stop)
         if change.target_key.is_profiles:
-            return self.client.write_profiles(change.route, items, stop - start)
-        return self.client.update(change.target_key.audience, change.id_type, items)
+            return self.work.client.write_profiles(change.route, items, stop - start)
+        return self.work.client.update(change.target_key.audience, change.id_type, items)
 
     def _accepted(self, number: int, start: int, stop: int, written: Written) -> None:
         words: dict[int, str] = {}
@@ -184,7 +178,7 @@ class Sender:
 
     def _wrote(self, written: Written) -> None:
         """Batch accepted a write: it is indexed before anything else touches its identifiers."""
-        self.sent.last_at = self.tools.clock()
+        self.sent.last_at = self.work.tools.clock()
         if written.token:
             self.sent.tokens.append(written.token)
 
@@ -230,7 +224,7 @@ class Sender:
         return sent.requests_refused > REFUSALS_AT_MOST and sent.told <= len(sent.refused)
 
     def _gone(self) -> bool:
-        return self.client.view(self.change.target_key.audience, self.change.id_type) is None
+        return self.work.client.view(self.change.target_key.audience, self.change.id_type) is None
 
     def _removes(self, start: int, stop: int) -> bool:
         return not self.change.target_key.is_profiles and bool(REMOVALS & set(self.bodies.kinds(start, stop)))
@@ -242,12 +236,14 @@ class Sender:
         Of a profile whose nulls may be the reason (U62) the values still go out; what is told stays as it was.
         """
         refused: tuple[tuple[int, str], ...] = ((row, error.why or error.what),)
-        if self._removes(row, row + 1) and (lost or self.resumed or self.bodies.unsure(row) or self.lacks()):
+        if self._removes(row, row + 1) and (lost or self.in_flight or self.bodies.unsure(row) or self.holds.fewer()):
             refused = ()
         if self.change.route == "custom_data" and self._unsets(row):
             self._log(SENDING, row, row + 1)
             try:
-                self.client.write_profiles(self.change.route, self.bodies.take(row, row + 1, item=self.second_item), 1)
+                self.work.client.write_profiles(
+                    self.change.route, self.bodies.take(row, row + 1, item=self.second_item), 1
+                )
                 refused = ((row, f"removing values{IN_PART}{error.why or error.what}"),)
             except Refused4xx:
                 self.sent.requests_refused += 1
@@ -264,8 +260,8 @@ class Sender:
 
     def _report(self) -> None:
         done = sum(stop - start for start, stop in self.sent.accepted)
-        total = sum(batch.stop - batch.start for batch in self.change.batches)
+        total = sum(batch.stop - batch.start for batch in self.work.batches)
         change = self.change
-        self.tools.progress(
+        self.work.tools.progress(
             Progress(address=change.address, destination=change.destination, step="sending", done=done, total=total)
         )

@@ -11,7 +11,7 @@ from typing import Literal
 from reconciler.batch.request import Attempt
 from reconciler.batch.transport import Cancelled
 from reconciler.errors import BatchctlError, Locked
-from reconciler.state.standing import merged, size
+from reconciler.state.standing import Acked, merged, size
 
 End = Literal["done", "failed", "unknown"]
 
@@ -58,6 +58,13 @@ class Sent:
         """Something was sent whose fate nobody knows."""
         return bool(self.unknown) or "unknown" in self.alone
 
+    def goes_on(self, acked: Acked) -> None:
+        """From what an earlier run of the same saved plan had acknowledged."""
+        self.accepted += acked.accepted
+        self.refused += acked.refused
+        self.tokens += acked.tokens
+        self.last_at = acked.at
+
     def saw(self, attempt: Attempt) -> None:
         """Counts a write."""
         if attempt.write:
@@ -71,7 +78,7 @@ class Sent:
         try:
             yield
         except BatchctlError as error:
-            if getattr(error, "maybe_processed", False):
+            if error.maybe_processed:
                 self.alone.append("unknown")
             elif not isinstance(error, Cancelled | Locked):  # those were not sent
                 self.alone.append("failed")

@@ -4,24 +4,54 @@ from __future__ import annotations
 
 from reconciler.apply.alone import create, remove
 from reconciler.apply.commit import committed
-from reconciler.apply.proof import Barrier, Holds, recounted
+from reconciler.apply.proof import Holds, recounted
 from reconciler.apply.sending import Sender
 from reconciler.apply.work import Overwritten, Work
 from reconciler.batch.items import item_of, replacement_of
+from reconciler.data import refusals
 from reconciler.data.bodies import MEMORY, Bodies
 from reconciler.plan import Change, Op
-from reconciler.state.standing import Acked, Standing
+from reconciler.plan.target_state import SETTINGS
+from reconciler.state.standing import Standing
 from reconciler.state.state import DataFile, LastWrite, Pending, TargetState
 
+DOCUMENTED = (*SETTINGS, "id_type", "links", "labels", "created", "owned_since")
+"""Of a change's state after its commit, what its intent says already."""
+NOTHING_DONE: dict[str, object] = {
+    "committed": False,
+    "last_full": None,
+    "last_commit": None,
+    "known_offset": 0,
+    "inputs": "",
+    "once_done": (),
+}
+"""Of a new target, what is true only after its commit."""
 
-def carry_out(work: Work) -> None:
-    """Applies one change; raises BatchError (or Interrupted) where it stops, with everything accepted written down."""
-    change = work.change
-    key = change.target_key
-    if _carried_out(work):
-        work.sent.accepted += [(batch.start, batch.stop) for batch in work.batches]
+
+def carry_out(work: Work, *, awaited: bool = False) -> None:
+    """Applies one change; raises BatchError (or Interrupted) where it stops, with everything accepted written down.
+
+    Another target waits for one that is `awaited`: it ends when Batch has indexed it.
+    """
+    change, books = work.change, work.tools.books
+    try:
+        _carry_out(work)
+        if awaited and not change.target_key.is_profiles and change.op not in (Op.DELETE, Op.FORGET):
+            work.wait_indexed()
+    except Overwritten:
+        before = books.standing(change.target_key)
+        if before is not None:
+            told = before.folded.baseline.model_copy(update={"trusted": False})
+            books.put(before.folded.model_copy(update={"baseline": told}))
+        raise
+
+
+def _carry_out(work: Work) -> None:
+    key = work.change.target_key
+    if _done_before(work):
+        _report_again(work)
         return
-    match change.op:
+    match work.change.op:
         case Op.NONE:
             return
         case Op.FORGET:
@@ -33,7 +63,7 @@ def carry_out(work: Work) -> None:
             _write(work)
 
 
-def _carried_out(work: Work) -> bool:
+def _done_before(work: Work) -> bool:
     """Whether the same saved plan has done this already, and was cut off in another target."""
     change = work.change
     known = work.tools.books.state.target(change.target_key)
@@ -42,13 +72,24 @@ def _carried_out(work: Work) -> bool:
     return known.pending is None and known.plan == work.tools.digest
 
 
+def _report_again(work: Work) -> None:
+    """What became of rows that an earlier run of the same saved plan has sent: they are part of its sum."""
+    change, tools = work.change, work.tools
+    work.sent.accepted += [(batch.start, batch.stop) for batch in work.batches]
+    known = tools.books.state.target(change.target_key)
+    kept = known.baseline.refusals if known else None
+    if kept is not None and change.file is not None and work.batches:
+        work.file = tools.staging / change.file.path
+        with tools.engines.lent(120) as engine:
+            work.sent.refused += refusals.found(engine, kept=tools.books.store.path_of(kept), file=work.file)
+
+
 def _delete(work: Work) -> None:
-    books, change = work.tools.books, work.change
-    before = books.standing(change.target_key)
+    books = work.tools.books
+    before = books.standing(work.change.target_key)
     if before is not None:
         intent = Pending(op="delete", plan=work.tools.digest, started=work.tools.clock())
-        told = before.known.baseline.model_copy(update={"files": before.layers})
-        books.put(before.known.model_copy(update={"pending": intent, "baseline": told, "uncertain": before.unsure}))
+        books.put(before.folded.model_copy(update={"pending": intent}))
     _wait_out(work, before)
     work.step("deleting")
     remove(work)
@@ -71,31 +112,30 @@ def _wait_out(work: Work, before: Standing | None) -> None:
 def _write(work: Work) -> None:
     change, books = work.change, work.tools.books
     before = books.standing(change.target_key)
-    resumed = before is not None and _same_intent(before.known, work)
-    target = before.known if resumed and before else _intent(work, before)
-    acked = books.store.acked(target)
+    if before is not None and _same_intent(before.known, work):
+        target = before.known
+        work.sent.goes_on(before.acked)
+        in_flight = before.acked.in_flight is not None
+    else:
+        target, in_flight = _intent(work, before), False
     if work.batches or change.create:
         _wait_out(work, before)
     if change.recreate and not change.consent_only:
         target = _started_anew(work, target)
-    try:
-        if change.create and target.created is None:
-            target = create(work, target)
-        else:
-            work.sent.alone += ["done"] if change.create else []  # by an earlier run of the same plan
-            if work.batches:
-                _wait_for_last_run(work, target)
-        if work.batches and change.file is not None:
-            _send(work, target, acked)
-    except Overwritten:
-        untrusted = target.baseline.model_copy(update={"trusted": False})
-        books.put(target.model_copy(update={"baseline": untrusted}))
-        raise
-    after = committed(work.tools, change, target, work.sent, acked)
-    books.put(after if change.repairs is None or change.consent_only else recounted(work, after))
-    refused = change.counts.refused_before or acked.refused or work.sent.refused
+    if change.create and target.created is None:
+        target = create(work, target)
+    else:
+        work.sent.alone += ["done"] if change.create else []  # by an earlier run of the same plan
+        if work.batches:
+            _wait_for_last_run(work, target)
+    if work.batches and change.file is not None:
+        _send(work, target, in_flight=in_flight)
+    after = committed(work.tools, change, target, work.sent)
+    refused = change.counts.refused_before or work.sent.refused
     if change.forget and not change.consent_only and not refused:  # who could not be removed is not forgotten
         books.drop(change.target_key)
+    else:
+        books.put(after if change.repairs is None or change.consent_only else recounted(work, after))
 
 
 def _same_intent(known: TargetState, work: Work) -> bool:
@@ -106,29 +146,24 @@ def _same_intent(known: TargetState, work: Work) -> bool:
 
 
 def _intent(work: Work, before: Standing | None) -> TargetState:
-    """Writes down what is about to be sent, the delta file included, in one state write."""
+    """The target as it stands, with what is about to be sent, the delta file included: written in one state write,
+    unless only settings change."""
     change, books = work.change, work.tools.books
-    assert change.state is not None
-    template = before.known if before and (change.consent_only or change.forget) else change.state
+    start = _start(change, before)
     file: DataFile | None = None
     name = None
     if change.file is not None and work.batches:
         local = work.tools.staging / change.file.path
         file = books.take(local, change.target_key, "delta", rows=change.file.rows)
         name = books.log(change.target_key)
-    void = (change.void or change.create) and not (change.recreate or change.consent_only)
-    creates = change.create and void
-    kept = before.known.baseline if before else template.baseline
-    baseline = template.baseline.model_copy(
-        update={
-            "files": () if void or before is None else before.layers,
-            "count": kept.count,
-            "refusals": kept.refusals,
-            "rules": kept.rules,
-            "identifier": kept.identifier,
-            "trusted": not any(batch.replace for batch in work.batches) and (kept.trusted or void),
-        }
-    )
+    anew = (change.void or change.create) and not (change.recreate or change.consent_only)
+    told, uncertain = start.baseline, start.uncertain
+    if anew:  # until the audience was created or replaced, Batch may hold everybody who was told
+        told, uncertain = told.model_copy(update={"files": ()}), (*told.files, *uncertain)
+    elif not (change.recreate or change.consent_only or change.consent_refused):
+        uncertain = ()  # all of them are asserted by what is about to be sent
+    trusted = (told.trusted or anew) and not any(batch.replace for batch in work.batches)
+    creates = change.create and anew
     pending = Pending(
         op="write",
         plan=work.tools.digest,
@@ -139,17 +174,13 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
         batches=work.batches,
         consent_only=change.consent_only,
     )
-    target = template.model_copy(
+    target = start.model_copy(
         update={
-            "baseline": baseline,
+            "baseline": told.model_copy(update={"trusted": trusted}),
             "pending": pending,
-            "uncertain": _uncertain(change, before, void=void),
-            "committed": before.known.committed if before else False,
-            "last_full": before.known.last_full if before else None,
-            "last_commit": before.known.last_commit if before else None,
-            "known_offset": before.known.known_offset if before else 0,
+            "uncertain": uncertain,
             "last_write": _last_write(before.known) if before and not creates else None,
-            "created": None if creates else template.created,
+            "created": None if creates else start.created,
         }
     )
     if work.batches or change.create:
@@ -157,14 +188,17 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
     return target
 
 
-def _uncertain(change: Change, before: Standing | None, *, void: bool) -> tuple[DataFile, ...]:
-    """What Batch may hold besides what is about to be sent: until an audience that starts anew was created or replaced,
-    everybody who was told."""
+def _start(change: Change, before: Standing | None) -> TargetState:
+    """What is known of the target, and of the plan's documents what a later run must know without them."""
+    assert change.state is not None
     if before is None:
-        return ()
-    if void:
-        return (*before.layers, *before.unsure)
-    return before.unsure if change.recreate or change.consent_only or change.consent_refused else ()
+        return change.state.model_copy(update=NOTHING_DONE)
+    if change.consent_only or change.forget:
+        return before.folded
+    documents = {name: getattr(change.state, name) for name in DOCUMENTED}
+    types = {"attributes": change.state.baseline.attributes}
+    told = before.folded.baseline.model_copy(update=types)
+    return before.folded.model_copy(update={**documents, "baseline": told})
 
 
 def _last_write(known: TargetState) -> LastWrite | None:
@@ -212,7 +246,8 @@ def _wait_for_last_run(work: Work, target: TargetState) -> None:
         work.wait_for(None, replaced_ok=True)  # before a replace nobody else's write may be in flight either
 
 
-def _send(work: Work, target: TargetState, acked: Acked) -> None:
+def _send(work: Work, target: TargetState, *, in_flight: bool) -> None:
+    """`in_flight`: a request of an earlier run of the same saved plan was never answered."""
     change, books = work.change, work.tools.books
     pending = target.pending
     assert pending is not None
@@ -220,23 +255,13 @@ def _send(work: Work, target: TargetState, acked: Acked) -> None:
     assert pending.acks is not None
     types = target.baseline.attributes
     work.file = books.store.path_of(pending.file)
-    work.sent.accepted += acked.accepted
-    work.sent.refused += acked.refused
-    work.sent.tokens += acked.tokens
-    work.sent.last_at = acked.at
     with work.tools.engines.lent(MEMORY) as engine, books.store.acks(pending.acks) as log:
-        holds = Holds(work, target, acked)
         sender = Sender(
-            change=change,
-            tools=work.tools,
-            client=work.client,
+            work=work,
             bodies=Bodies(engine, work.file, item_of(change.target_key, types)),
             second_item=replacement_of(change.target_key, types),
             log=log,
-            sent=work.sent,
-            barrier=Barrier(work),
-            holds=holds,
-            lacks=holds.fewer,
-            resumed=acked.in_flight is not None,
+            holds=Holds(work, target),
+            in_flight=in_flight,
         )
-        sender.send(work.batches, acked.accepted)
+        sender.send()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -22,10 +22,8 @@ class Progress:
     address: str
     destination: str
     step: str
-    """``waiting creating sending deleting``, then ``done failed refused stopped``, then perhaps ``indexing indexed``.
-
-    ``stopped``: by a signal.
-    """
+    """``waiting creating sending deleting``, ``indexing`` between them and after all; then ``done failed refused
+    stopped``, the last by a signal; then perhaps ``indexed``."""
     done: int = 0
     total: int = 0
 
@@ -51,7 +49,6 @@ class Tools:
     request_timeout: float = 30.0
     """Seconds after which a request of a killed process cannot be processed any more."""
     wait: bool = False
-    retry_rejects: bool = field(default=False)
     late: Callable[[BatchctlError], None] = lambda _: None
     """Told of what failed when everything had been sent: the outcomes are owed all the same."""
     noticed: Callable[[Exception], None] = lambda _: None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.apply.sending import Vanished
 from reconciler.apply.sent import Sent
 from reconciler.apply.tools import Progress, Tools
 from reconciler.batch import barrier
@@ -13,6 +12,17 @@ from reconciler.batch.client import Client
 from reconciler.errors import BatchError
 from reconciler.plan import Change
 from reconciler.state.state import Batch
+
+
+class Vanished(BatchError):
+    """The audience is not there any more."""
+
+    def __init__(self, audience: str, *, why: str = "") -> None:
+        super().__init__(
+            f"audience {audience} is not there any more",
+            why=why or "it was deleted after the plan was made",
+            fix="run batchctl plan: it shows what creating it again would do",
+        )
 
 
 class NotIndexed(BatchError):
@@ -29,10 +39,18 @@ class Work:
 
     change: Change
     tools: Tools
-    client: Client
     sent: Sent
     file: Path | None = None
     """The delta file being sent, on this machine."""
+    _waited_for: set[str] = field(default_factory=set)
+    _client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """Of the target's account; opened by the first request. ConfigurationError where nobody holds its keys."""
+        if self._client is None:
+            self._client = self.tools.client_of(self.change).watched(self.sent.saw)
+        return self._client
 
     def step(self, name: str) -> None:
         """Tells whoever watches."""
@@ -69,6 +87,18 @@ class Work:
                 why=f"it did not report APPLIED within {deadline:.0f} s",
                 fix="run batchctl apply again later; what was accepted is written down",
             )
+
+    def barrier(self) -> None:
+        """Waits for every write of this run that was not waited for yet."""
+        if self.change.target_key.is_profiles or self.sent.last_at is None:
+            return
+        self.step("indexing")
+        todo = [token for token in self.sent.tokens if token not in self._waited_for]
+        for token in todo:
+            self.wait_for(token)
+        if not todo:
+            self.wait_for(None)
+        self._waited_for.update(todo)
 
     def wait_indexed(self) -> None:
         """Waits for every write of this run."""

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -15,17 +16,23 @@ import click
 
 from reconciler.cli.messages import traced
 from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported, waiting
-from reconciler.errors import BatchctlError
+from reconciler.errors import BatchctlError, ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
     from reconciler.apply.books import Books
+    from reconciler.batch.client import Client
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import Session
     from reconciler.cli.signals import Signals
-    from reconciler.plan import Plan
+    from reconciler.plan import Change, Plan
     from reconciler.state.lock import Permit
     from reconciler.state.state import State
     from reconciler.state.store import StateStore
+
+    Opened = AbstractContextManager[tuple[StateStore, Permit]]
 
 
 @click.command("apply")
@@ -94,8 +101,7 @@ def command(
         Engine(now=session.now) as engine,
     ):
         opened = writing(session, what="apply", timeout=lock_timeout, cancel=cancel, reporter=reporter)
-        with opened as (store, run.permit):
-            done = run.saved(store, file) if file is not None else run.fresh(store, engine)
+        done = run.result(opened, file, engine)
         reporter.close()
         return finish(run, done, again, strict=strict)
 
@@ -124,6 +130,18 @@ class Run:
         self.permit: Permit | None = None
         self.signals: Signals | None = None
 
+    def result(self, opened: Opened, file: Path | None, engine: Any) -> Plan | None:
+        """What came of a saved plan, or of a fresh one; None when the person said no."""
+        done: Plan | None = None
+        try:
+            with opened as (store, self.permit):
+                done = self.saved(store, file) if file is not None else self.fresh(store, engine)
+        except BatchctlError as error:
+            if done is None:
+                raise
+            self.late = self.late or error  # all was sent before the state was let go of: its report is owed
+        return done
+
     def fresh(self, store: StateStore, engine: Any) -> Plan | None:
         """Plans and applies; None when the person said no."""
         from reconciler.cli.pipeline import connected, plan_with
@@ -151,12 +169,11 @@ class Run:
             state = store.read()
             plan = opened.plan
             check_fits(plan, state, session)
-            known = state if state is not None and state.applying != plan.digest else None
             checked = check(
                 plan,
                 session.resolution.targets,
                 project=session.project,
-                state=known,
+                state=state,
                 now=session.now,
                 no_delete=self.wish.no_delete,
             )
@@ -209,7 +226,7 @@ class Run:
         state: State | None,
         plan: Plan,
         staging: Path,
-        clients: dict[str, Any],
+        clients: dict[str, Client],
         rejects: tuple[Path, ...],
     ) -> Plan:
         from reconciler.apply import REFUSED, Tools, apply
@@ -234,7 +251,7 @@ class Run:
         tools = Tools(
             books=books,
             staging=staging,
-            client_of=lambda change: clients[change.target_key.account],
+            client_of=partial(_client_of, clients),
             engines=Engines(now=self.session.now),
             digest=plan.digest,
             progress=self.reporter.progress,
@@ -271,6 +288,14 @@ class Run:
                 store.sweep(books.state, since=self.session.history_since)
             except BatchctlError as error:
                 self.late = error
+
+
+def _client_of(clients: Mapping[str, Client], change: Change) -> Client:
+    account = change.target_key.account
+    if account not in clients:
+        lost = "the plan was made with them; set them again, or make a new plan"
+        raise ConfigurationError(f"nobody has the keys of account {account} any more", fix=lost)
+    return clients[account]
 
 
 def _arm_crash_point() -> None:

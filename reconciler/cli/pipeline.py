@@ -17,7 +17,7 @@ from reconciler.batch.factory import client_for_state, open_clients
 from reconciler.batch.pacing import Pacers
 from reconciler.cli.progress import Reporter
 from reconciler.cli.session import Session, state_keys
-from reconciler.course import Course, Selection, decide, unmanaged
+from reconciler.course import Course, decide, unmanaged
 from reconciler.data.engine import Engine
 from reconciler.errors import SourceError
 from reconciler.plan import Plan
@@ -34,12 +34,10 @@ from reconciler.state.state import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan with the folder of its staged files, and the clients it was made with."""
+    """A plan with the folder of its staged files."""
 
     plan: Plan
     staging: Path
-    clients: dict[str, Client]
-    """By account."""
     rejects: tuple[Path, ...]
 
 
@@ -141,7 +139,7 @@ def plan_with(
         state=state,
         project=session.project,
         now=session.now,
-        subset=Selection(keys=wish.keys) if wish.keys is not None else None,
+        subset=wish.keys,
     )
     ground = _ground(session, reader, wish, reporter)
     evaluated = _evaluated(engine, courses, standings, ground)
@@ -162,7 +160,7 @@ def plan_with(
         },
     )
     plan = check(plan, targets, project=session.project, state=state, now=session.now, no_delete=wish.no_delete)
-    return Planned(plan=_warned(plan, session), staging=engine.folder, clients=clients, rejects=_rejects(evaluated))
+    return Planned(plan=_warned(plan, session), staging=engine.folder, rejects=_rejects(evaluated))
 
 
 def _evaluated(engine: Engine, courses: Sequence[Course], standings: dict[str, Standing], ground: Ground) -> Evaluated:

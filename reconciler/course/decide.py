@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from reconciler.address import TargetKey
@@ -17,15 +16,6 @@ from reconciler.spec import Project
 from reconciler.state.state import State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The part of a project a run is about (`--target`, `-l`, `--due`): the rest is neither changed nor deleted."""
-
-    keys: frozenset[TargetKey]
-    orphans: bool = False
-    """Orphans are looked at as well: `--due` on a complete project."""
-
-
 def decide(
     targets: Iterable[Target],
     *,
@@ -33,9 +23,10 @@ def decide(
     state: State | None,
     project: Project,
     now: datetime,
-    subset: Selection | None = None,
+    subset: Collection[TargetKey] | None = None,
 ) -> tuple[Course, ...]:
-    """The course of each target. `targets` are *all* targets of the project, also those outside `subset`.
+    """The course of each target. `targets` are *all* targets of the project, also those outside `subset` (`--target`,
+    `-l`): the rest is neither changed nor deleted.
 
     Order: destination, audiences by name, profiles last; then orphans in the same order. An account without an
     inventory is one nobody holds keys for: nothing named may lack it, an orphan of it is kept and reported.
@@ -47,11 +38,9 @@ def decide(
     every = sorted(targets, key=lambda target: (target.destination.name, target.key.is_profiles, target.key))
     named = frozenset(target.key for target in every)
     courses = [
-        _named_course(target, inventories, state, now)
-        for target in every
-        if subset is None or target.key in subset.keys
+        _named_course(target, inventories, state, now) for target in every if subset is None or target.key in subset
     ]
-    if state is not None and (subset is None or subset.orphans):
+    if state is not None and subset is None:
         orphans = [known for known in state.targets.values() if known.key not in named]
         orphans.sort(key=lambda known: (known.destination, known.key.is_profiles, known.key))
         courses += [orphan_course(known, inventories.get(known.account)) for known in orphans]

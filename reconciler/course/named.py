@@ -65,8 +65,8 @@ def audience_course(target: Target, observed: Observed | None, known: TargetStat
 
 
 def done_once(target: Target, known: TargetState) -> bool:
-    """Every link of the target is a one-time push which has been made, under its former address perhaps."""
-    return all(
+    """Every link of the target is a one-time push which has been made to its end, under its former address perhaps."""
+    return not (known.pending or known.uncertain) and all(
         link.spec.refresh is not None
         and link.spec.refresh.every == "once"
         and not {link.address, link.spec.moved_from}.isdisjoint(known.once_done)

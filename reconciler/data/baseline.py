@@ -38,7 +38,6 @@ class Told:
     """*told* of the base file alone, when `later` is given."""
     later: str | None = None
     """A small table of *told* with ``kind``: the newest row of each identifier that a delta file has; it supersedes `base`."""
-    files: tuple[Path, ...] = ()
 
 
 def told(
@@ -60,7 +59,6 @@ def told(
         uncertain=_uncertain(engine, unsure, path_of) if unsure else None,
         asserted=_stacked(engine, unsure, attributes, path_of).told if unsure else None,
         attributes=attributes,
-        files=tuple(path_of(layer) for layer in (*layers, *unsure)),
     )
 
 

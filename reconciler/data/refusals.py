@@ -61,6 +61,16 @@ def record(
     return written, engine.count(f"SELECT count(*) FROM read_parquet({lit(str(to))}) WHERE {doubtful}")
 
 
+def found(engine: Engine, *, kept: Path, file: Path) -> list[tuple[int, str]]:
+    """Rows of a delta file, with Batch's words, that the refusals kept after its upload say were refused."""
+    read = f"read_parquet({lit(str(file))}, file_row_number = true)"
+    columns = [name for name, _ in engine.columns(f"SELECT * FROM {read}") if name.startswith("a:")]
+    sent = f"SELECT file_row_number AS row, id, {wish(columns)} AS wish FROM {read}"
+    refused = f"SELECT id, wish, reason FROM read_parquet({lit(str(kept))})"
+    rows = engine.rows(f"SELECT row, reason FROM ({sent}) JOIN ({refused}) USING (id, wish) ORDER BY row")
+    return [(int(str(row)), str(reason)) for row, reason in rows]
+
+
 def listed(engine: Engine, *, file: Path, refused: Iterable[tuple[int, str]], link: str, to: Path) -> int:
     """Writes the refused rows of a delta file as rejects (link, reason, key, id, row); how many there are."""
     read = f"read_parquet({lit(str(file))}, file_row_number = true)"

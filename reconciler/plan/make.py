@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.address import TargetKey
-from reconciler.data.staged import RowKind, Staged
+from reconciler.data.staged import Counts, RowKind, Staged
 from reconciler.plan.course import Course
 from reconciler.plan.pace import Budgets, Pace, budgets_of, pace_of
 from reconciler.plan.slices import (
@@ -24,7 +24,6 @@ from reconciler.plan.values import Change, Op, Plan
 from reconciler.spec import Project
 from reconciler.state.state import Batch, DataFile, State, TargetState
 
-NOTHING = Staged()
 UNSIGNED = {"digest", "created", "exit_code", "cost", "warnings"}
 """Fields of a plan that its digest does not cover: sums, and what differs between two equal plans."""
 SIGNED = {
@@ -59,7 +58,7 @@ def make_plan(
     courses = tuple(courses)
     budgets = budgets_of(courses)
     changes = tuple(
-        _change(one, staged.get(one.key, NOTHING), found.get(one.key), serial=serial, now=now, budgets=budgets)
+        _change(one, staged.get(one.key) or _unmoved(one), found.get(one.key), serial=serial, now=now, budgets=budgets)
         for one in courses
     )
     suppressed = {name: rows for one in staged.values() for name, rows in one.suppressed.items()}
@@ -115,6 +114,12 @@ def _change(
         warnings=(*course.warnings, *staged.warnings),
     )
     return change.model_copy(update={**_of_target(course), **_of_rows(course, staged, file, budgets)})
+
+
+def _unmoved(course: Course) -> Staged:
+    """Of what nobody compared: a target that stays holds as many as it did."""
+    stays = course.known is not None and course.op not in (Op.DELETE, Op.FORGET)
+    return Staged(counts=Counts(after=course.known.baseline.count if stays and course.known else 0))
 
 
 def _of_target(course: Course) -> dict[str, object]:

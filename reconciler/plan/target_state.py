@@ -108,12 +108,12 @@ def _baseline(course: Course, target: Target) -> Baseline:
     """Types are remembered for ever; the identifier digest only changes when everybody was sent."""
     told = course.known.baseline if course.known else Baseline()
     types = {**told.attributes, **{attribute.name: attribute.type for attribute in target.attributes}}
-    fresh = course.everybody or course.void or not told.identifier
+    full = course.everybody or course.void
     return told.model_copy(
         update={
             "attributes": dict(sorted(types.items())),
-            "identifier": identifier_digest(target) if fresh else told.identifier,
-            "trusted": True if fresh else told.trusted,
+            "identifier": identifier_digest(target) if full or not told.identifier else told.identifier,
+            "trusted": full or told.trusted,
         }
     )
 

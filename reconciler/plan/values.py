@@ -123,7 +123,7 @@ class Change(_Value):
     recreate: bool = False
     """Deleted, awaited until absent, then created: MEP 1.0 with `allow: {recreate: true}` only."""
     full: bool = False
-    """Commit makes the delta file the new base."""
+    """Everybody is sent: after its commit the baseline is trusted."""
     void: bool = False
     """Nothing Batch holds is known: a removal guard compares the members with `before`."""
     forget: bool = False

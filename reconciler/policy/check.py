@@ -45,7 +45,7 @@ def check(
     """The plan with refusals, sums and cost. What was refused before stays refused: checking twice changes nothing."""
     every = {str(target.key): target for target in targets}
     changes = [_checked(change, every.get(change.key), plan, project, state, now) for change in plan.changes]
-    changes = refuse_deletes(changes, project=project, state=state, no_delete=no_delete)
+    changes = refuse_deletes(changes, project=project, state=state, serial=plan.serial, no_delete=no_delete)
     named = [every[change.key] for change in plan.changes if change.key in every]
     warnings = dict.fromkeys([*plan.warnings, *expired(named, now), *stale_warnings(plan, every)])
     return with_cost(with_sums(plan.model_copy(update={"changes": tuple(changes), "warnings": tuple(warnings)})))

@@ -13,11 +13,14 @@ SHARE = 4
 
 
 def refuse_deletes(
-    changes: Sequence[Change], *, project: Project, state: State | None, no_delete: bool
+    changes: Sequence[Change], *, project: Project, state: State | None, serial: int, no_delete: bool
 ) -> list[Change]:
-    """Deletions, and orphans to be emptied, beyond the limit are refused; in plan order the first ones go through."""
+    """Deletions, and orphans to be emptied, beyond the limit are refused; in plan order the first ones go through.
+
+    `serial` is that of the state the plan was made from: a plan that goes on is judged as it was at first.
+    """
     wanted = [change for change in changes if _destroys(change) and change.refused is None]
-    limit = _limit(project, state)
+    limit = max(project.max_delete_audiences, _owned(changes, state, serial) // SHARE)
     free = [change for change in wanted if _protection(change, no_delete=no_delete) is None]
     over = {change.key for change in free[limit:]}
     many = Refusal(
@@ -40,9 +43,11 @@ def _destroys(change: Change) -> bool:
     return change.op is Op.DELETE or change.forget
 
 
-def _limit(project: Project, state: State | None) -> int:
-    owned = sum(not known.key.is_profiles for known in state.targets.values()) if state else 0
-    return max(project.max_delete_audiences, owned // SHARE)
+def _owned(changes: Sequence[Change], state: State | None, serial: int) -> int:
+    """Audiences that were owned when the plan was made, those included that it has deleted since."""
+    known = state.targets.values() if state else ()
+    kept = {str(one.key) for one in known if not one.key.is_profiles and one.owned_since <= serial}
+    return len(kept | {change.key for change in changes if _destroys(change) and not change.target_key.is_profiles})
 
 
 def _protection(change: Change, *, no_delete: bool) -> Refusal | None:

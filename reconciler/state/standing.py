@@ -2,6 +2,9 @@
 
 Rows of the pending delta in acknowledged batches are told; all its other rows are uncertain. There is no other
 recovery: the next plan compares against *baseline ⊕ acknowledged* and asserts every uncertain identifier again.
+
+*Uncertain* is what the state keeps so; *unsure* adds the open rows of the pending intent; *doubtful* adds the refusals of
+which Batch may hold a part.
 """
 
 from __future__ import annotations
@@ -44,6 +47,12 @@ class Standing:
     unsure: tuple[DataFile, ...]
     """Rows whose fate is unknown."""
     acked: Acked
+
+    @property
+    def folded(self) -> TargetState:
+        """`known` at rest: what was acknowledged is told, all else of the pending intent is uncertain."""
+        told = self.known.baseline.model_copy(update={"files": self.layers})
+        return self.known.model_copy(update={"baseline": told, "uncertain": self.unsure, "pending": None})
 
     @property
     def doubtful(self) -> tuple[DataFile, ...]:

@@ -85,7 +85,8 @@ class Baseline(_Value):
     `ranges` are those that may be stored in part, of which Batch holds what nobody was told.
     """
     trusted: bool = True
-    """False after adoption or import: membership is unknown until the next full upload."""
+    """False after an import, once somebody else replaced the members, and from a *replace* of ours until it is
+    acknowledged: what Batch holds is not known until the next full upload."""
 
 
 class TargetState(_Value):
@@ -115,7 +116,8 @@ class TargetState(_Value):
     """A first upload was completed: percentages have something to be percentages of."""
     pending: Pending | None = None
     uncertain: tuple[DataFile, ...] = ()
-    """Rows of older intents whose fate is unknown and which `pending` does not assert again."""
+    """Rows that `pending` does not assert again: of older intents whose fate is unknown, and until an audience that
+    starts anew was created or replaced, all that it may hold."""
     last_write: LastWrite | None = None
     known_offset: int = 0
     """nb_ids minus baseline count, seen after a full upload and accepted as Batch's own arithmetic."""

@@ -8,14 +8,19 @@ import signal
 import socket
 import threading
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from reconciler.cli.applying import Run
+from reconciler.errors import StateError
+from reconciler.plan import Plan
 from tests.batch.between import LOST, Fate, between, writes
 from tests.batch.kit import Say, Seen
 from tests.cli import kit
-from tests.cli.kit import AUDIENCE, Command
+from tests.cli.kit import AUDIENCE, CRM, Command
 from tests.conftest import MakeProject
 
 
@@ -291,3 +296,32 @@ def test_standard_output_that_is_full_after_everything_was_sent(batchctl: Comman
     assert done.returncode == 7, done.stderr
     assert "the report could not be written to standard output" in done.stderr
     assert batchctl("plan", "--detailed-exitcode").returncode == 0
+
+
+def test_a_report_is_owed_although_the_state_could_not_be_let_go_of() -> None:
+    done, unreachable = Plan.model_construct(), StateError("the bucket cannot be reached")
+
+    class Sent(Run):
+        def fresh(self, store: object, engine: object) -> Plan:
+            return done
+
+    @contextmanager
+    def opened() -> Iterator[Any]:
+        yield None, None
+        raise unreachable
+
+    shared: Any = {"session": None, "wish": None, "reporter": None, "cancel": threading.Event(), "formats": {}}
+    run = Sent(**shared, wait=False, ask=False)
+    assert (run.result(opened(), None, None), run.late) == (done, unreachable)
+
+
+def test_a_saved_plan_without_the_keys_it_was_made_with_fails_where_they_are_needed(batchctl: Command) -> None:
+    batchctl.ok("apply", "--auto-approve")
+    (batchctl.root / "everybody.yaml").unlink()
+    saved = str(batchctl.root / "b2.plan")
+    batchctl.ok("plan", "--out", saved)
+    done = batchctl("apply", saved, SHOP_CRM_KEY=None)
+    assert (done.returncode, "nobody has the keys of account" in done.stdout) == (1, True), done
+    assert batchctl.members(CRM)
+    batchctl.ok("apply", saved)
+    assert CRM not in batchctl.audiences()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.address import Space
-from reconciler.course import Course, Selection, decide, unmanaged
+from reconciler.course import Course, decide, unmanaged
 from reconciler.link import Target
 from reconciler.observed import Inventory, Observed
 from reconciler.plan import Op
@@ -78,18 +78,9 @@ def test_a_subset_is_never_a_deletion() -> None:
     other = target("other")
     seen = inventories((CEP_ACCOUNT, observed(GONE)), (CEP_ACCOUNT, observed(other)))
     had = state(known(GONE), known(other))
-    subset = Selection(keys=frozenset({other.key}))
-    got = decide([other], inventories=seen, state=had, project=project(), now=NOW, subset=subset)
+    got = decide([other], inventories=seen, state=had, project=project(), now=NOW, subset={other.key})
     assert [one.key for one in got] == [other.key]
-    got = decide(
-        [other],
-        inventories=seen,
-        state=had,
-        project=project(),
-        now=NOW,
-        subset=Selection(keys=frozenset(), orphans=True),
-    )
-    assert [one.key for one in got] == [GONE.key]
+    assert decide([other], inventories=seen, state=had, project=project(), now=NOW, subset=()) == ()
 
 
 def test_lost_state_is_planned_as_new() -> None:

@@ -225,6 +225,21 @@ def test_deletions_have_a_limit(owned: int, orphans: int, limit: int, deleted: i
     }
 
 
+def test_deletions_that_go_on_are_judged_as_they_were_at_first() -> None:
+    every = [known(target(f"a{n:02}"), prevent_destroy=False) for n in range(40)]
+    named = [target(f"a{n:02}") for n in range(12, 40)]
+    seen = inventories(*((CEP_ACCOUNT, observed(target(one.audience))) for one in every))
+    whole: State = state(*every)
+    plan = planned(decide(named, inventories=seen, state=whole, project=project(), now=NOW), {}, whole)
+    first = check(plan, named, project=project(), state=whole, now=NOW)
+    later = whole.with_targets([known(target(f"b{n:02}"), owned_since=whole.serial + 1) for n in range(8)])
+    for one in every[:7]:
+        later = later.without_target(one.key)
+    again = check(plan, named, project=project(), state=later, now=NOW)
+    assert sum(change.refused is not None for change in first.changes) == 2
+    assert [change.refused for change in again.changes] == [change.refused for change in first.changes]
+
+
 def test_no_delete() -> None:
     plan = deletions(3, 1, no_delete=True)
     assert [change.refused.rule for change in plan.changes if change.refused] == ["no_delete"]

@@ -1,0 +1,129 @@
+"""A run that goes on after another ends where that one would have, and says so: pushes made once, saved plans, replaces."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.apply.people import Link
+from tests.apply.shop import Shop
+from tests.apply.test_anew import stranger
+from tests.apply.test_cut_off import die, everybody, joined, saved
+from tests.apply.test_rules import CEP, MEP10, PROFILES, L, cep, outcomes, shop_of
+from tests.apply.warm import Warm
+from tests.batch.between import Seen, between
+from tests.batch.kit import Say
+
+ONCE = "refresh: {every: once}\n"
+PROTECTED = "lifecycle: {prevent_destroy: true}\n"
+
+
+def target(shop: Shop) -> dict[str, Any]:
+    """The only one of the state."""
+    (found,) = json.loads((shop.root / ".batchctl/state.json").read_text())["targets"].values()
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("link", "held", "at"),
+    [
+        (everybody("l3"), MEP10, "1,ack: begin"),
+        (everybody("l3"), MEP10, "2,state: end"),
+        (replace(everybody("l8"), unset=False), PROFILES, "3,ack: end"),
+    ],
+    ids=["audience", "nothing sent", "profiles"],
+)
+def test_a_push_made_once_that_was_cut_off_is_made_to_its_end(tmp_path: Path, link: Link, held: str, at: str) -> None:
+    with shop_of(tmp_path / "shop", replace(link, more=ONCE), count=500) as shop, Warm(tmp_path) as warm:
+        die(shop, warm, at)
+        assert target(shop)["once_done"] == []
+        assert shop.apply().code == 0
+        shop.converged()
+        everyone = set(shop.held(held))
+        joined(shop, "p901")
+        assert shop.apply().code == 0
+        assert set(shop.held(held)) == everyone, "it was made"
+
+
+def test_settings_of_a_push_made_once_change_without_its_members(tmp_path: Path) -> None:
+    with shop_of(tmp_path, replace(everybody("l3"), more=ONCE), count=12) as shop:
+        shop.turn()
+        count = len(shop.held(MEP10))
+        shop.world.links["l3"] = replace(everybody("l3"), more=ONCE + PROTECTED)
+        done = shop.apply()
+        assert done.code == 0, done
+        assert (target(shop)["prevent_destroy"], target(shop)["baseline"]["count"]) == (True, count)
+        assert shop.command("state", "verify").code == 0
+
+
+def test_settings_make_nothing_known_of_an_audience_that_was_imported(tmp_path: Path) -> None:
+    with shop_of(tmp_path, everybody("l6"), count=12) as shop:
+        shop.turn()
+        shutil.rmtree(shop.root / ".batchctl")
+        nobody = replace(everybody("l6"), where="pts > 100000", test=lambda p: False)
+        shop.world.links["l6"] = nobody
+        shop.write()
+        assert shop.command("import", "segment-link/l6", CEP).code == 0
+        shop.world.links["l6"] = replace(nobody, more=PROTECTED)
+        assert shop.apply().code == 0
+        assert (target(shop)["prevent_destroy"], target(shop)["baseline"]["trusted"]) == (True, False)
+
+
+def test_a_replace_of_somebody_elses_right_after_ours_is_repaired_by_the_next_run(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l6"], count=20) as shop:
+        shop.turn()
+        told = list(shop.held(CEP))
+        stranger(shop)
+        routes: list[str] = []
+
+        def after_ours(seen: Seen) -> None:
+            if routes[-1:] == ["replace"] and "audiences/view" in seen.path:
+                cep(shop, "audiences/replace", name=CEP, ids=[{"id": f"x{n}"} for n in range(len(told))])
+                shop.post("settle")
+            routes.append(seen.path.partition("?")[0].rpartition("/")[2])
+
+        with between(shop.url, after_ours) as network:
+            done = shop.apply(BATCHCTL_API_URL=network.url)
+        assert (done.code, "somebody else replaced its members" in done.said(CEP)) == (7, True), done
+        assert set(shop.held(CEP)) == {f"x{n}" for n in range(len(told))}
+        assert shop.apply().code == 0
+        shop.post("settle")
+        assert set(shop.held(CEP)) == set(told)
+        shop.converged()
+
+
+def test_rows_that_batch_refused_are_refused_rows_of_the_plan_that_goes_on(tmp_path: Path) -> None:
+    with shop_of(tmp_path, everybody("l3"), everybody("l8"), count=12) as shop:
+        assert shop.apply().code == 0
+        shop.post("switch", name="max_id_length", value="512")
+        joined(shop, "p901", "p8" + "9" * 600)
+        plan = saved(shop, tmp_path / "plan")
+        with between(shop.url, lambda seen: Say(403) if "profiles" in seen.path else None) as network:
+            first = shop.command("apply", plan, "--format", "json", BATCHCTL_API_URL=network.url)
+        listed = [str(shop.command("rejects"))]
+        again = shop.command("apply", plan, "--format", "json")
+        listed.append(str(shop.command("rejects")))
+        assert (first.code, again.code, outcomes(again)[MEP10]) == (7, 7, "done"), again
+        rows = [one["rows"] for done in (first, again) for one in done.plan["changes"] if one["audience"] == MEP10]
+        assert (rows[0]["done"], rows[0]["refused"], rows[1]) == (1, 1, rows[0])
+        assert all("segment-link/l3" in one for one in listed), listed
+
+
+@pytest.mark.parametrize("at", ["3,state: begin", "3,state: end"])
+def test_an_audience_that_is_emptied_is_given_up_in_one_write(tmp_path: Path, at: str) -> None:
+    with shop_of(tmp_path / "shop", replace(everybody("l6"), on_destroy="empty"), count=12) as shop:
+        shop.turn()
+        shop.world.links = {}
+        plan = saved(shop, tmp_path / "plan")
+        with Warm(tmp_path) as warm:
+            die(shop, warm, at, plan=plan)
+        done = shop.command("apply", plan, "--format", "json")
+        assert (done.code, outcomes(done)[CEP]) == (0, "done"), done
+        assert json.loads((shop.root / ".batchctl/state.json").read_text())["targets"] == {}
+        assert shop.plan().code == 0
