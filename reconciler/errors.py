@@ -81,7 +81,7 @@ class BatchctlError(Exception):
 
     exit_code: ExitCode = ExitCode.ERROR
     maybe_processed = False
-    """Whether Batch may have carried out the request that ended so."""
+    """Whether Batch may have carried out an attempt of the request that ended so: an answer was lost, or was a 5xx."""
 
     def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
         self.what, self.why, self.fix = what, why, fix
@@ -136,10 +136,8 @@ class BatchError(BatchctlError):
 class Refused4xx(BatchError):
     """A 4xx other than 429, final for this request (https://doc.batch.com/developer/api/cep/audiences/update)."""
 
-    def __init__(self, what: str, *, status: int, why: str = "", fix: str = "", repeated: bool = False) -> None:
+    def __init__(self, what: str, *, status: int, why: str = "", fix: str = "") -> None:
         self.status = status
-        self.repeated = repeated
-        """An earlier attempt of the same request may have been processed."""
         super().__init__(what, why=why, fix=fix)
 
 

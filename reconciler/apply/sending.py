@@ -116,16 +116,16 @@ class Sender:
         self._log(SENDING, start, stop)
         try:
             written = self._request(batch, start, stop)
-        except Refused4xx as error:
+        except BatchctlError as error:
+            if not isinstance(error, Refused4xx) or error.status in (401, 403):
+                self._stopped(number, start, stop, error)
+                raise
             self._log(number, start, start)  # answered: nothing is in flight
             return self._refused(number, batch, part, error), error
-        except BatchctlError as error:
-            self._stopped(number, start, stop, error)
-            raise
         except Exception:
             self.sent.unknown.append((start, stop))  # it may have been sent
             raise
-        if stop - start > 1 and any(error.index < 0 for error in written.errors):
+        if stop - start > 1 and any(not 0 <= error.index < stop - start for error in written.errors):
             self.sent.requests_refused += 1
             self._wrote(written)
             self.work.barrier()
@@ -171,7 +171,7 @@ class Sender:
             words_of = error.reason or error.category or "refused"
             between = IN_PART if self.change.target_key.is_profiles else ": "
             text = f"{error.attribute}{between}{words_of}" if error.attribute else words_of
-            words.setdefault(start + max(error.index, 0), text)
+            words.setdefault(start + (error.index if stop - start > 1 else 0), text)
         refused = tuple(sorted(words.items()))
         self._took(number, start, stop, written.token, refused)
         self._wrote(written)
@@ -197,11 +197,8 @@ class Sender:
 
     def _refused(self, number: int, batch: Batch, part: Part, error: Refused4xx) -> tuple[Part, ...]:
         """What remains to be tried: halves, or nothing of a single row."""
-        start, stop, lost = part.start, part.stop, part.lost or error.repeated
+        start, stop, lost = part.start, part.stop, part.lost or error.maybe_processed
         self.sent.requests_refused += 1
-        if error.status in (401, 403):
-            self.sent.failed.append((start, stop))
-            raise error
         if not self.change.target_key.is_profiles and self._gone():
             self.sent.failed.append((start, stop))
             raise Vanished(self.change.target_key.audience, why=error.what) from None

@@ -155,7 +155,7 @@ class CepClient:
         units = float(count) if bucket is not None and count is not None else 1.0
         request = Request(method="POST", route=route, path=route, body=body, bucket=bucket, units=units)
         reply = self._transport.send(request, settled=settled)
-        return reading.written(reply.body, count=count, clean=self._transport.clean.answering(body))
+        return reading.written(reply.body, clean=self._transport.clean.answering(body))
 
 
 def _members(name: str, items: bytes) -> bytes:

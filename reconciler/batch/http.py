@@ -128,6 +128,9 @@ class Http:
             return Broken(word="timeout", detail=_kind(error), unopened=False)
         except (httpx.TransportError, httpx.DecodingError) as error:
             return Broken(word="broken", detail=_kind(error), unopened=False)
+        if answer.is_success and answer.content.lstrip()[:1] == b"<":
+            detail = f"{answer.status_code} with a web page, which is not Batch's"
+            return Broken(word="broken", detail=detail, unopened=False)
         return _answer(answer.status_code, answer.content, answer.headers)
 
     def _reject_untrusted(self, error: BaseException) -> None:

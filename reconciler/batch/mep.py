@@ -92,7 +92,7 @@ class MepClient:
             raise ValueError(f"an application has no route {route}")
         if not 0 < count <= limits.USERS_PER_CUSTOM_DATA_CALL:
             raise ValueError(f"{count} users in a call that takes 1 to {limits.USERS_PER_CUSTOM_DATA_CALL}")
-        return self._send("POST", "1.0", "data/users", "data/users", checked_items(ops), count=count)
+        return self._send("POST", "1.0", "data/users", "data/users", checked_items(ops))
 
     def watched(self, saw: Callable[[Attempt], None]) -> MepClient:
         """See `client.Client`."""
@@ -160,7 +160,6 @@ class MepClient:
         body: bytes | None,
         *,
         settled: Callable[[], bool] | None = None,
-        count: int | None = None,
     ) -> Written:
         request = Request(
             method=method,
@@ -169,4 +168,4 @@ class MepClient:
             body=body,
         )
         reply = self._transport.send(request, settled=settled)
-        return reading.written(reply.body, count=count, clean=self._transport.clean.answering(body or b""))
+        return reading.written(reply.body, clean=self._transport.clean.answering(body or b""))

@@ -71,8 +71,8 @@ def collected(items: list[object], space: Space) -> dict[str, Observed]:
     return audiences
 
 
-def written(body: object | None, *, count: int | None = None, clean: Callable[[str], str] = str) -> Written:
-    """Token and partial errors of a 2xx; `count` is the number of items sent, where known.
+def written(body: object | None, *, clean: Callable[[str], str] = str) -> Written:
+    """Token and partial errors of a 2xx.
 
     A profile write answers 202 with ``SUCCESS_WITH_PARTIAL_ERRORS`` and ``errors``, each with the zero-based
     ``bulk_index`` of its operation (https://github.com/segmentio/action-destinations, destination ``batch``).
@@ -80,27 +80,20 @@ def written(body: object | None, *, count: int | None = None, clean: Callable[[s
     if not isinstance(body, Mapping):
         return Written()
     listed = body.get("errors")
-    errors = [_error(one, count, clean) for one in listed] if isinstance(listed, list) else []
+    errors = [_error(one, clean) for one in listed] if isinstance(listed, list) else []
     code = body.get("code")
     if not errors and isinstance(code, str) and code != "SUCCESS":
         errors.append(ItemError(index=-1, attribute=None, reason=clean(code), category="unspecified"))
     return Written(token=_text(body.get("indexing_token")) or _text(body.get("token")), errors=tuple(errors))
 
 
-def _error(item: object, count: int | None, clean: Callable[[str], str]) -> ItemError:
+def _error(item: object, clean: Callable[[str], str]) -> ItemError:
     entry: Mapping[str, object] = item if isinstance(item, Mapping) else {"reason": str(item)}
     index = entry.get("bulk_index")
     attribute = _text(entry.get("attribute"))
     return ItemError(
-        index=_position(index, count),
+        index=index if isinstance(index, int) and not isinstance(index, bool) and index >= 0 else -1,
         attribute=clean(attribute) if attribute else None,
         reason=clean(_text(entry.get("reason")) or "no reason given"),
         category=clean(_text(entry.get("category")) or "unspecified"),
     )
-
-
-def _position(index: object, count: int | None) -> int:
-    """A usable position, or -1."""
-    if not isinstance(index, int) or isinstance(index, bool) or index < 0:
-        return -1
-    return index if count is None or index < count else -1

@@ -1,6 +1,6 @@
 """One destination's connection to Batch: attempts, retries, pacing, refusals; the only importer of httpx.
 
-    2xx                         → Reply                          any 2xx is success
+    2xx                         → Reply                          any 2xx is success, unless it is a web page
     3xx                         → ConfigurationError             never followed: keys go to one host only
     401                         → ConfigurationError             names the destination and the key references
     other 4xx but 429           → Refused4xx                     final for the request, a 403 for its target
@@ -26,8 +26,7 @@ from reconciler.batch.pacing import Bucket
 from reconciler.batch.refusal import refused_text, retry_after
 from reconciler.batch.request import Attempt, Reply, Request
 from reconciler.batch.sanitise import Sanitiser
-from reconciler.errors import BatchctlError, ConfigurationError, ExitCode, Locked, Refused4xx
-from reconciler.errors import Unreachable as _Unreachable
+from reconciler.errors import BatchctlError, ConfigurationError, ExitCode, Refused4xx, Unreachable
 
 REQUEST_TIMEOUT = 30.0
 """Seconds to connect, and between two reads."""
@@ -63,19 +62,8 @@ class Cancelled(BatchctlError):
 
     exit_code = ExitCode.SIGINT
 
-    def __init__(self, *, maybe_processed: bool = False) -> None:
-        self.maybe_processed = maybe_processed
-        """An earlier attempt of the same request may have been processed."""
+    def __init__(self) -> None:
         super().__init__("cancelled")
-
-
-class Unreachable(_Unreachable):
-    """Retries are used up."""
-
-    def __init__(self, what: str, *, why: str, fix: str, maybe_processed: bool) -> None:
-        self.maybe_processed = maybe_processed
-        """False only if no connection could be opened at all."""
-        super().__init__(what, why=why, fix=fix)
 
 
 @dataclass(slots=True)
@@ -84,8 +72,8 @@ class _Tries:
 
     number: int = 0
     started: float = 0.0
-    maybe: bool = False
-    """A connection was opened at least once."""
+    opened: bool = False
+    """A connection was, at least once."""
     lost: bool = False
     """An answer was lost, or was a 5xx: the request may have been processed. A 429 was not."""
 
@@ -94,9 +82,9 @@ class _Tries:
         self.number += 1
         self.started = begun if self.number == 1 else self.started
         if isinstance(outcome, Answer):
-            self.maybe, self.lost = True, self.lost or outcome.status >= 500
+            self.opened, self.lost = True, self.lost or outcome.status >= 500
         elif not outcome.unopened:
-            self.maybe = self.lost = True
+            self.opened = self.lost = True
 
 
 class Transport:
@@ -160,21 +148,29 @@ class Transport:
         """Send until there is a final answer; a table of them stands at the top of this module.
 
         `settled` is for requests that must not be repeated blindly: asked before a repetition after a lost answer
-        or a 5xx, True ends the matter as a success.
+        or a 5xx, True ends the matter as a success. Whatever is raised says whether it was `maybe_processed`.
         """
-        pacer = request.bucket or self._pacer
         tries = _Tries()
+        try:
+            return self._insisted(request, tries, settled)
+        except BatchctlError as error:
+            error.maybe_processed |= tries.lost
+            raise
+
+    def _insisted(self, request: Request, tries: _Tries, settled: Callable[[], bool] | None) -> Reply:
+        pacer = request.bucket or self._pacer
         while True:
             if not pacer.take(request.units, self.cancel) or self.cancel.is_set():
-                raise Cancelled(maybe_processed=tries.maybe)
-            self._permitted(tries)
+                raise Cancelled
+            if self._permit is not None:
+                self._permit(self._timeout)
             begun = self.clock.monotonic()
             outcome = self._http.send(request.method, request.path, request.query, request.body)
             seconds = self.clock.monotonic() - begun
             tries.count(outcome, begun)
             if isinstance(outcome, Answer) and not outcome.passing:
                 self._report(request, outcome, seconds, None)
-                return self._final(request, outcome, pacer, repeated=tries.lost)
+                return self._final(request, outcome, pacer)
             if isinstance(outcome, Answer) and outcome.status == 429:
                 pacer.slow_down()
             wait = self._wait(outcome, tries)
@@ -182,28 +178,11 @@ class Transport:
             if wait is None:
                 raise self._unreachable(request, outcome, tries)
             if self.clock.wait(wait, self.cancel):
-                raise Cancelled(maybe_processed=tries.maybe)
-            if tries.lost and settled is not None and self._settled(settled):
+                raise Cancelled
+            if tries.lost and settled is not None and settled():
                 return Reply(202, None, "")
 
-    def _permitted(self, tries: _Tries) -> None:
-        try:
-            if self._permit is not None:
-                self._permit(self._timeout)
-        except Locked as lost:
-            lost.maybe_processed = tries.maybe
-            raise
-
-    @staticmethod
-    def _settled(settled: Callable[[], bool]) -> bool:
-        """Ask, in the name of a request that may have been processed."""
-        try:
-            return settled()
-        except (Unreachable, Cancelled) as stopped:
-            stopped.maybe_processed = True
-            raise
-
-    def _final(self, request: Request, answer: Answer, pacer: Bucket, *, repeated: bool) -> Reply:
+    def _final(self, request: Request, answer: Answer, pacer: Bucket) -> Reply:
         if 200 <= answer.status < 300:
             pacer.recover()
             return Reply(answer.status, answer.body, answer.text)
@@ -222,7 +201,7 @@ class Transport:
                 fix=f"check {self.owner.keys}; Batch's dashboard shows them under Settings, General",
             )
         what = f"Batch refused {where} ({answer.status})"
-        raise Refused4xx(what, status=answer.status, why=said, repeated=repeated)
+        raise Refused4xx(what, status=answer.status, why=said)
 
     def _wait(self, outcome: Answer | Broken, tries: _Tries) -> float | None:
         """Seconds before the next attempt; None when number or time is used up.
@@ -246,8 +225,9 @@ class Transport:
         return Unreachable(
             f"Batch did not answer {request.method} {request.route} of destination {self.owner.destination}",
             why=f"{tries.number} attempts, {last}: {self.clean(detail, sent=request.body or b'')}",
-            fix="run again; what is not acknowledged is sent again" if tries.maybe else "check the network and api_url",
-            maybe_processed=tries.maybe,
+            fix="run again; what is not acknowledged is sent again"
+            if tries.opened
+            else "check the network and api_url",
         )
 
     def _report(self, request: Request, outcome: Answer | Broken, seconds: float, wait: float | None) -> None:

@@ -16,7 +16,7 @@ import click
 
 from reconciler.cli.messages import traced
 from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported, waiting
-from reconciler.errors import BatchctlError, ConfigurationError
+from reconciler.errors import BatchctlError, ConfigurationError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -269,12 +269,14 @@ class Run:
         with tools.engines:
             done = apply(plan, tools)
         refused = tuple(sorted(staging.glob(REFUSED)))
-        self._close(store, books, done, (*rejects, *refused) if refused else ())
+        warnings = self._close(store, books, done, (*rejects, *refused) if refused else ())
         left = books.state
-        return done.model_copy(update={"lineage": left.lineage, "serial": left.serial})
+        warnings = (*done.warnings, *warnings)
+        return done.model_copy(update={"lineage": left.lineage, "serial": left.serial, "warnings": warnings})
 
-    def _close(self, store: StateStore, books: Books, done: Plan, rejects: tuple[Path, ...]) -> None:
-        """What was sent is written down already: a failure here is late, and the report is owed all the same."""
+    def _close(self, store: StateStore, books: Books, done: Plan, rejects: tuple[Path, ...]) -> tuple[str, ...]:
+        """What was sent is written down already: a failure here is late, and the report is owed all the same. Files
+        that nobody needs and that could not be deleted are worth a warning."""
         from reconciler.cli.outputs import all_done
 
         try:
@@ -282,12 +284,20 @@ class Run:
                 self._keep(rejects)
         except OSError as error:
             self.late = BatchctlError("rows that Batch refused could not be listed", why=error.strerror or "")
-        if not self.cancel.is_set():
-            try:
-                books.change(lambda before: before.model_copy(update={"applying": ""}) if all_done(done) else before)
-                store.sweep(books.state, since=self.session.history_since)
-            except BatchctlError as error:
-                self.late = error
+        if self.cancel.is_set():
+            return ()
+        try:
+            books.change(lambda before: before.model_copy(update={"applying": ""}) if all_done(done) else before)
+        except BatchctlError as error:
+            self.late = error
+            return ()
+        try:
+            store.sweep(books.state, since=self.session.history_since)
+        except StateError as error:
+            return (f"files of the state that nobody needs any more were not deleted: {error}",)
+        except BatchctlError as error:
+            self.late = error
+        return ()
 
 
 def _client_of(clients: Mapping[str, Client], change: Change) -> Client:

@@ -3,8 +3,8 @@
 Rows of the pending delta in acknowledged batches are told; all its other rows are uncertain. There is no other
 recovery: the next plan compares against *baseline ⊕ acknowledged* and asserts every uncertain identifier again.
 
-*Uncertain* is what the state keeps so; *unsure* adds the open rows of the pending intent; *doubtful* adds the refusals of
-which Batch may hold a part.
+*Uncertain* is what the state keeps so; *unsure* adds the open rows of the pending intent; *doubtful* adds the refusals
+of which Batch may hold a part.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def test_a_4xx_to_a_later_page_is_an_error(platform: str) -> None:
 
 @BOTH
 def test_a_read_that_failed_is_not_an_empty_one(platform: str) -> None:
-    for broken in (Say(200), Say(200, b"<html>"), Say(200, {}), Say(200, {"audiences": [{}], "has_more": False})):
+    for broken in (Say(200), Say(200, b"OK"), Say(200, {}), Say(200, {"audiences": [{}], "has_more": False})):
         with world(broken, platform=platform) as (one, _), pytest.raises(BatchError, match="cannot be read"):
             one.client.inventory()
     with world(*[Say(500)] * 6, platform=platform) as (one, _), pytest.raises(Unreachable):
@@ -237,7 +237,7 @@ def test_partial_errors_of_a_202_are_read() -> None:
         errors = one.client.write_profiles("profiles_update", ops, 2).errors
         assert errors == (
             ItemError(index=1, attribute="tier", reason="bad [31m value of [id]", category="attribute"),
-            ItemError(index=-1, attribute=None, reason="beyond the request", category="identifier"),
+            ItemError(index=9, attribute=None, reason="beyond the request", category="identifier"),
             ItemError(index=-1, attribute=None, reason="no reason given", category="unspecified"),
             ItemError(index=-1, attribute=None, reason="what", category="unspecified"),
         )

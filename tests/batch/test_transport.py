@@ -13,7 +13,7 @@ from reconciler.batch.pacing import MARGIN
 from reconciler.batch.refusal import refused_text, retry_after
 from reconciler.batch.sanitise import LONGEST, Sanitiser
 from reconciler.batch.transport import Cancelled, Reply, Request, RetryPolicy, Unreachable
-from reconciler.errors import ConfigurationError, ExitCode, Refused4xx
+from reconciler.errors import BatchctlError, ConfigurationError, ExitCode, Refused4xx
 from tests.batch.kit import APP, REST, Say, World, serving, world
 
 OK = Say(202, {"indexing_token": "t"})
@@ -52,6 +52,32 @@ def test_a_time_out_is_repeated() -> None:
     with world(Say(stall=True), OK, timeout=0.2) as (one, script):
         assert one.transport.send(WRITE).status == 202
         assert [attempt.error for attempt in one.attempts] == ["timeout", ""]
+
+
+def test_a_web_page_is_no_answer_whatever_its_status() -> None:
+    with world(Say(200, b"  <html>Please sign in</html>"), OK) as (one, script):
+        assert one.transport.send(WRITE).status == 202
+        assert ([attempt.error for attempt in one.attempts], len(script.seen)) == (["broken", ""], 2)
+    with world(*[Say(200, b"<html>")] * 6) as (one, _):
+        with pytest.raises(Unreachable, match="200 with a web page") as caught:
+            one.transport.send(WRITE)
+        assert caught.value.maybe_processed
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403])
+@pytest.mark.parametrize(("first", "maybe"), [(Say(reset=True), True), (Say(502), True), (Say(429), False)])
+def test_a_refusal_does_not_say_what_became_of_the_attempt_before(first: Say, maybe: bool, status: int) -> None:
+    with world(first, Say(status)) as (one, _):
+        with pytest.raises(BatchctlError) as caught:
+            one.transport.send(WRITE)
+        assert caught.value.maybe_processed is maybe
+
+
+def test_what_was_only_ever_slowed_down_was_not_processed() -> None:
+    with world(*[Say(429)] * 6) as (one, _):
+        with pytest.raises(Unreachable) as caught:
+            one.transport.send(WRITE)
+        assert not caught.value.maybe_processed
 
 
 def test_attempts_are_bounded_and_waits_grow() -> None:
