@@ -229,7 +229,7 @@ def _rules(
         unset_on_exit=frozenset(name for name, rule in on_exit.items() if rule == "unset"),
         delete=all(link.action.delete for link in target.links) if target else True,
         everybody=course.everybody,
-        void=course.remembers,
+        anew=course.remembers,
         retry_rejects=ground.retry_rejects,
-        resumed=standing is not None and bool(standing.unsure),
+        unsure=standing is not None and bool(standing.unsure),
     )

@@ -45,8 +45,8 @@ def diff(engine: Engine, request: Request, *, digest: Digest = digest) -> Staged
     told = request.told
     gathered = _gathered(engine, request, digest)
     wanted = _desired(engine, request, gathered)
-    if request.rules.void and not engine.count(f"SELECT count(*) FROM {wanted.table}"):
-        request = replace(request, rules=replace(request.rules, void=False))  # nobody can be sent by a replace
+    if request.rules.anew and not engine.count(f"SELECT count(*) FROM {wanted.table}"):
+        request = replace(request, rules=replace(request.rules, anew=False))  # nobody can be sent by a replace
     compared = gathered.told if gathered else told.told
     person = _person(engine, compared, told.asserted)
     inputs = Inputs(
@@ -92,7 +92,7 @@ def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | No
     if not request.links:
         return None
     nothing = told.told is None and told.uncertain is None and request.refusals is None
-    if nothing and len(request.links) == 1 and not (rules.profiles or rules.void):
+    if nothing and len(request.links) == 1 and not (rules.profiles or rules.anew):
         refused = checks.identifier_reason("id", request.id_type, profiles=False)
         return newcomers(engine, request.links[0], rules.attributes, sent=rules.sent, refused=refused)
     if told.told is None or rules.everybody or not request.same_rules:
@@ -207,7 +207,7 @@ def _counts(
     unchanged = gathered.unchanged if gathered else 0
     fresh = staged.rows - number["sent"] if gathered and gathered.fresh else 0
     read = engine.count(f"SELECT count(*) FROM {gathered.rows}") if gathered else 0
-    if request.rules.void:
+    if request.rules.anew:
         after = number["put"]
     else:
         part = gathered.told if gathered else request.told.told

@@ -9,7 +9,7 @@
       yes    yes     yes    │ add again / reset + put                    add again
 
 A full upload of an audience asserts who is held or kept as well: the count may differ because they are gone.
-Of an audience that starts anew (`void`) every member is sent, and so is who was told and is held or kept: they would
+Of an audience that starts anew (`anew`) every member is sent, and so is who was told and is held or kept: they would
 be lost otherwise. Removals for consent are staged all the same, for the case that the rest is refused.
 
 A *put* follows its *reset* after a barrier because an add cannot drop an attribute key
@@ -44,10 +44,10 @@ class Rules:
     delete: bool
     """Audiences: people who left are removed."""
     everybody: bool
-    void: bool = False
+    anew: bool = False
     """A *replace*, or an audience created anew: who is not sent is gone, and no removal has to be sent."""
     retry_rejects: bool = False
-    resumed: bool = False
+    unsure: bool = False
     """A request was cut off: whom it may have reached is sent again, refused earlier or not."""
 
 
@@ -187,7 +187,7 @@ def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
     if inputs.refusals and not rules.retry_rejects:
         sent = f"SELECT *, {wish([f'a:{name}' for name in rules.attributes])} AS wish FROM ({staged})"
         join = f" LEFT JOIN {inputs.refusals} AS rf ON rf.id = sent.id AND rf.wish = sent.wish"
-        again = " AND NOT sent.is_u" if rules.resumed else ""
+        again = " AND NOT sent.is_u" if rules.unsure else ""
         refused = f"coalesce(rf.id IS NOT NULL AND sent.kind IS NOT NULL AND sent.kind <> 'consent'{again}, FALSE)"
     return (
         f"SELECT sent.id, sent.kind, sent.k, {_held(rules)} AS held{values}, sent.change, sent.held_back, "
@@ -197,7 +197,7 @@ def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
 
 
 def _kind(rules: Rules) -> str:
-    if rules.void:
+    if rules.anew:
         stays = "held_back" if rules.delete else "is_t OR is_s"
         return f"CASE WHEN is_d THEN 'add' WHEN withheld AND (is_t OR is_u) THEN 'consent' WHEN {stays} THEN 'add' END"
     again = "TRUE" if rules.everybody else "is_u"
@@ -218,7 +218,7 @@ def _kind(rules: Rules) -> str:
 
 def _change(rules: Rules) -> str:
     """What guards count: added, removed, changed; again = only re-asserted. Who a *replace* drops is removed, unsent."""
-    if rules.void:
+    if rules.anew:
         return (
             "CASE kind WHEN 'consent' THEN 'consent' WHEN 'add' THEN CASE WHEN NOT is_t AND is_d THEN 'added' "
             "WHEN is_t AND changed AND NOT held_back THEN 'changed' ELSE 'again' END ELSE CASE WHEN is_t THEN 'removed' END END"
@@ -238,7 +238,7 @@ def _value(name: str) -> str:
 
 def _held(rules: Rules) -> str:
     """Names to null (profiles), or that a reader of an unacknowledged row must still reckon with (audiences)."""
-    if rules.void:
+    if rules.anew:
         return "CAST([] AS VARCHAR[])"
     return (
         "CASE WHEN sent.kind IN ('consent', 'remove') THEN sent.may_hold ELSE sent.drops END"
@@ -248,7 +248,7 @@ def _held(rules: Rules) -> str:
 
 
 def _cleared(rules: Rules) -> str:
-    if rules.void:
+    if rules.anew:
         return "FALSE"
     lost = disjunction(
         f"sent.{ident(f't:{name}')} IS NOT NULL AND sent.{ident(f'a:{name}')} IS NULL" for name in rules.attributes
