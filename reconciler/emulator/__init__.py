@@ -13,7 +13,7 @@ from reconciler.emulator.switches import parse_switches
 
 __all__ = ["Options", "parse_faults", "parse_switches", "running", "serve"]
 
-FAULTS = ("429", "500", "503", "html", "reset_before", "reset_after", "lost_reply", "slow", "partial")
+FAULTS = ("429", "500", "503", "html", "sign_in", "reset_before", "reset_after", "lost_reply", "slow", "partial")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,9 +57,9 @@ async def _weathered(world: World, call: Call) -> Reply | None:
     if weather.reset_before:
         world.record(call, None, fault=weather.name)
         return None
-    reply = faults.html_reply() if weather.html else answer(world, call, fault=weather.refusal)
+    reply = faults.page(weather.page) if weather.page else answer(world, call, fault=weather.refusal)
     name, lost = weather.name, weather.reset_after
-    if faults.drops_first_write(world, call, reply):
+    if not weather.page and faults.drops_first_write(world, call, reply):
         name, lost = name or "dropped_first_write", True
     if lost:
         observer.mark_lost(world, call)

@@ -6,6 +6,8 @@ from reconciler.emulator.messages import Call, Reply
 from reconciler.emulator.world import World
 
 REFUSALS = ("503", "500", "429")
+PAGES = {"html": 502, "sign_in": 200}
+"""What a proxy in front of Batch answers, and the network of a hotel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +16,8 @@ class Weather:
 
     name: str = ""
     refusal: str = ""
-    html: bool = False
+    page: int = 0
+    """Status of a web page instead of an answer."""
     reset_before: bool = False
     reset_after: bool = False
     delay: float = 0.0
@@ -26,8 +29,9 @@ def draw(world: World) -> Weather:
     slow = world.options.slow_seconds
     if "reset_before" in drawn:
         return Weather(name="reset_before", reset_before=True)
-    if "html" in drawn:
-        return Weather(name="html", html=True)
+    for name, status in PAGES.items():
+        if name in drawn:
+            return Weather(name=name, page=status)
     for refusal in REFUSALS:
         if refusal in drawn:
             return Weather(name=refusal, refusal=refusal)
@@ -38,11 +42,12 @@ def draw(world: World) -> Weather:
     return Weather(name="slow", delay=slow) if "slow" in drawn else Weather()
 
 
-def html_reply() -> Reply:
-    """What a proxy in front of Batch might answer."""
+def page(status: int) -> Reply:
+    """A web page; Batch was not asked."""
+    title = "Please sign in" if status == 200 else f"{status} Bad Gateway"
     return Reply(
-        status=502, raw=b"<html><body><h1>502 Bad Gateway</h1></body></html>", content_type="text/html",
-        error="502 from a proxy (injected fault)",
+        status=status, raw=f"<html><body><h1>{title}</h1></body></html>".encode(), content_type="text/html",
+        error=f"{status} from a proxy (injected fault)",
     )  # fmt: skip
 
 

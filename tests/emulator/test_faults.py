@@ -34,12 +34,14 @@ def test_connections_really_break(fault: str, processed: bool) -> None:
         assert http.get("/2.11/audiences/list").status_code == 200  # a new connection works
 
 
-@pytest.mark.parametrize(("fault", "status"), [("429", 429), ("500", 500), ("503", 503), ("html", 502)])
+@pytest.mark.parametrize(
+    ("fault", "status"), [("429", 429), ("500", 500), ("503", 503), ("html", 502), ("sign_in", 200)]
+)
 def test_refusals(fault: str, status: int) -> None:
     with emulator(faults={fault: 1.0}) as http:
         reply = http.post("/2.11/audiences/create", json=BODY)
         assert reply.status_code == status
-        assert ("html" in reply.headers["content-type"]) == (fault == "html")
+        assert ("html" in reply.headers["content-type"]) == (fault in ("html", "sign_in"))
         assert audiences(http) == []
 
 
