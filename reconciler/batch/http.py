@@ -129,8 +129,8 @@ class Http:
         except (httpx.TransportError, httpx.DecodingError) as error:
             return Broken(word="broken", detail=_kind(error), unopened=False)
         if answer.is_success and answer.content.lstrip()[:1] == b"<":
-            detail = f"{answer.status_code} with a web page, which is not Batch's"
-            return Broken(word="broken", detail=detail, unopened=False)
+            detail = f"{answer.status_code} with a web page"
+            return Broken(word="page", detail=detail, unopened=False)
         return _answer(answer.status_code, answer.content, answer.headers)
 
     def _reject_untrusted(self, error: BaseException) -> None:

@@ -20,7 +20,7 @@ class Attempt:
     status: int | None
     """None when no answer came."""
     error: str
-    """Why there is no answer, in a word: ``connect timeout broken``; empty otherwise."""
+    """Why there is no answer, in a word: ``connect timeout broken page``; empty otherwise."""
     seconds: float
     retry_wait: float | None
     """Seconds until the same request is sent again; None when it is not."""

@@ -222,12 +222,13 @@ class Transport:
     def _unreachable(self, request: Request, outcome: Answer | Broken, tries: _Tries) -> Unreachable:
         last = f"last answer {outcome.status}" if isinstance(outcome, Answer) else f"last error: {outcome.word}"
         detail = outcome.detail if isinstance(outcome, Broken) else refused_text(outcome.body, outcome.text)
+        fix = "run again; what is not acknowledged is sent again" if tries.opened else "check the network and api_url"
+        if isinstance(outcome, Broken) and outcome.word == "page":
+            fix = "check that nothing between here and Batch answers in its place (a proxy, a login page)"
         return Unreachable(
             f"Batch did not answer {request.method} {request.route} of destination {self.owner.destination}",
             why=f"{tries.number} attempts, {last}: {self.clean(detail, sent=request.body or b'')}",
-            fix="run again; what is not acknowledged is sent again"
-            if tries.opened
-            else "check the network and api_url",
+            fix=fix,
         )
 
     def _report(self, request: Request, outcome: Answer | Broken, seconds: float, wait: float | None) -> None:

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 QUIET, FIRST, LONGEST = 1.0, 5.0, 60.0
 """Plain lines: seconds before a step speaks, until it speaks again, and at most; each pause is twice the last."""
-BROKEN = {"connect": "found no connection", "timeout": "was not answered in time", "broken": "was cut off"}
+BROKEN = {
+    "connect": "found no connection",
+    "timeout": "was not answered in time",
+    "broken": "was cut off",
+    "page": "was answered with a web page",
+}
 """Requests without an answer."""
 STAGE, ALL = "", "*"
 """Lines that are no target's."""

@@ -57,7 +57,7 @@ def test_a_time_out_is_repeated() -> None:
 def test_a_web_page_is_no_answer_whatever_its_status() -> None:
     with world(Say(200, b"  <html>Please sign in</html>"), OK) as (one, script):
         assert one.transport.send(WRITE).status == 202
-        assert ([attempt.error for attempt in one.attempts], len(script.seen)) == (["broken", ""], 2)
+        assert ([attempt.error for attempt in one.attempts], len(script.seen)) == (["page", ""], 2)
     with world(*[Say(200, b"<html>")] * 6) as (one, _):
         with pytest.raises(Unreachable, match="200 with a web page") as caught:
             one.transport.send(WRITE)
