@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from reconciler.errors import StateError
 from reconciler.state.seal import is_sealed, refused_without_key
-from reconciler.state.state import FORMAT, State
+from reconciler.state.state import FORMAT, DataFile, State
 
 
 def encode(state: State) -> bytes:
@@ -44,16 +44,19 @@ def decode(text: bytes, *, where: str, way_out: Callable[[], str]) -> State:
         raise StateError(f"the state {where} is not one batchctl understands", why=why, fix=way_out()) from None
 
 
-def files_of(state: State) -> set[str]:
-    """Every file a version of the state names, pending intents included."""
-    names: set[str] = set()
+def rows_of(state: State) -> dict[str, DataFile]:
+    """Every file with rows that a version of the state names, pending intents included, by its name."""
+    files: list[DataFile | None] = []
     for target in state.targets.values():
-        names |= {file.path for file in (*target.baseline.files, *target.uncertain)}
-        names |= {target.baseline.refusals.path} if target.baseline.refusals else set()
-        if target.pending:
-            names |= {target.pending.file.path} if target.pending.file else set()
-            names |= {target.pending.acks} if target.pending.acks else set()
-    return names
+        files += (*target.baseline.files, *target.uncertain, target.baseline.refusals)
+        files += (target.pending.file,) if target.pending else ()
+    return {file.path: file for file in files if file is not None}
+
+
+def files_of(state: State) -> set[str]:
+    """Every file a version of the state names, pending intents and their logs included."""
+    pending = [target.pending for target in state.targets.values() if target.pending]
+    return {*rows_of(state), *(one.acks for one in pending if one.acks)}
 
 
 def _checksum(document: dict[str, object]) -> str:

@@ -83,7 +83,10 @@ class Place(Protocol):
         ...
 
     def fetch(self, name: str) -> tuple[Path, bool] | None:
-        """A file on this machine with the bytes of `name`, and whether it has just come from elsewhere."""
+        """A file on this machine with the bytes of `name`, and whether it must be hashed to be believed.
+
+        It must where it has just come from elsewhere, or was found plain in a place that is sealed.
+        """
         ...
 
     def discard(self, name: str) -> bool:

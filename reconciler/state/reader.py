@@ -102,7 +102,7 @@ class StateReader:
         stat = path.stat()
         if stat.st_size != file.bytes:
             return f"has {stat.st_size:,} bytes, the state says {file.bytes:,}"
-        kept = path == self.place.folder / file.path  # else a seal has opened it, which proves it
+        kept = path == self.place.folder / file.path  # else it was opened by a seal, which proves it
         if not verify and (not kept or self._proven.holds(file, stat)):
             return ""
         if measure(path, file.path, rows=file.rows).sha256 != file.sha256:

@@ -68,8 +68,8 @@ class Seal:
                 return seen.hexdigest()
             chunk, number = following, number + 1
 
-    def open(self, name: str, source: IO[bytes], target: IO[bytes], *, where: str, way: str = ENCRYPTED_BY) -> None:
-        """Writes what is sealed in `source`, or plain where that is allowed, to `target`.
+    def open(self, name: str, source: IO[bytes], target: IO[bytes], *, where: str, way: str = ENCRYPTED_BY) -> bool:
+        """Writes what is sealed in `source`, or plain where that is allowed, to `target`; whether it was sealed.
 
         StateError says `where`, and of what is plain the `way` to have it encrypted.
         """
@@ -83,7 +83,7 @@ class Seal:
             target.write(head)
             while chunk := source.read(CHUNK):
                 target.write(chunk)
-            return
+            return False
         wanted, salt = head[len(MAGIC) : -SALT], head[-SALT:]
         key = next((key for key in self._keys if _id(key) == wanted), None)
         if key is None or len(head) < HEADER:
@@ -103,7 +103,7 @@ class Seal:
                     f"{where} was changed after it was written, or is damaged", fix="restore it from a backup"
                 ) from None
             if not following:
-                return
+                return True
             chunk, number = following, number + 1
 
     def lines(self, name: str) -> Lines:

@@ -31,7 +31,7 @@ class Sealed:
     def __init__(self, place: Place, seal: Seal) -> None:
         self._place, self._seal = place, seal
         self._folder: Scratch | None = None
-        self._opened: dict[str, Path] = {}
+        self._opened: dict[str, tuple[Path, bool]] = {}
         self._count = itertools.count()
         self._mutex, self._creating = threading.Lock(), threading.Lock()
 
@@ -81,21 +81,17 @@ class Sealed:
         head = self._place.head(name)
         return head is not None and self._seal.outdated(head)
 
-    def reseal(self, name: str) -> bool:
-        """Seals a file that is `outdated` with the newest key, in its place and, in a folder, as old as it was."""
-        if not self.outdated(name):
-            return False
+    def reseal(self, name: str) -> None:
+        """Seals a file with the newest key, as it was fetched last, in its place and, in a folder, as old as it was."""
         path = self.folder / name
         written = None if self.remote else path.stat()
         if not name.endswith(ROWS):
             found = self.read(name)
             self.put(name, found.data if found else b"")
         else:
-            self.discard(name)  # what this machine has of it may be damaged
             self._take_again(name)
         if written is not None:
             os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
-        return True
 
     def _take_again(self, name: str) -> None:
         there = self.fetch(name)
@@ -139,7 +135,7 @@ class Sealed:
         """See Place; the file is a private copy that is opened once."""
         with self._mutex:
             if name in self._opened:
-                return self._opened[name], False
+                return self._opened[name]
             return self._open(name)
 
     def _open(self, name: str) -> tuple[Path, bool] | None:
@@ -149,13 +145,15 @@ class Sealed:
         to, where = self._private(), self.show(name)
         try:
             with durable.explained(f"decrypt {where}"):
-                through(there[0], to, lambda source, target: self._seal.open(_meant(name), source, target, where=where))
+                sealed = through(
+                    there[0], to, lambda source, target: self._seal.open(_meant(name), source, target, where=where)
+                )
         except StateError:
             if there[1] or not self._place.discard(name):
                 raise
             return self._open(name)  # this machine's copy was not the file any more
-        self._opened[name] = to
-        return to, there[1]
+        self._opened[name] = to, not sealed
+        return to, there[1] or not sealed
 
     def discard(self, name: str) -> bool:
         """See Place."""

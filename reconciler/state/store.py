@@ -16,6 +16,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -24,7 +25,7 @@ from reconciler.address import TargetKey
 from reconciler.errors import StateError
 from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import AckLog
-from reconciler.state.document import decode, encode, files_of
+from reconciler.state.document import decode, encode, files_of, rows_of
 from reconciler.state.lock import Permit
 from reconciler.state.place import PREVIOUS, STATE, TARGETS, Found, Moved, Place
 from reconciler.state.reader import StateReader, checked_name, measure, serial_of
@@ -199,24 +200,45 @@ class StateStore(StateReader):
     def reseal(self) -> int:
         """Seals all that is kept, whichever version names it, with the newest key of the place; how many files were.
 
-        No version changes by it: what a file holds is what it held. Nothing where the place has no key.
+        No version changes by it: what a file holds is what it held. StateError where a file that was plain is not what
+        a version says: it is not sealed, because a seal proves it from then on. Nothing where the place has no key.
         """
         place, changed = self.place, 0
         if not isinstance(place, Sealed):
             return changed
-        if self.read() is not None and self._last is not None and place.outdated(STATE):
+        versions = self._versions()
+        if self._last is not None and place.outdated(STATE):
             self._permitted()
             state, found = self._last
             self._last, changed = (state, self._replaced(found.data, found)), 1
+        files = {path: file for version in reversed(versions) for path, file in rows_of(version).items()}
         for name in (*place.names(PREVIOUS), *place.names(TARGETS)):
             self._permitted()
-            log = name.rpartition("/")[2].startswith(LOG)
-            done = [self._logs.reseal(name)] if log else []
-            done += [place.reseal(name)] if place.remote or not log else []
-            changed += any(done)
+            changed += self._resealed(place, name, files.get(name))
         place.drop_copies()
         self._proven.tidy(lambda _: False)
         return changed
+
+    def _versions(self) -> list[State]:
+        """The newest version and the previous ones that can be read, newest first."""
+        newest = self.read()
+        found = [newest] if newest is not None else []
+        for name in self.previous():
+            with suppress(StateError):
+                found.append(self.read_previous(name))
+        return found
+
+    def _resealed(self, place: Sealed, name: str, file: DataFile | None) -> bool:
+        log = name.rpartition("/")[2].startswith(LOG)
+        done = log and self._logs.reseal(name)
+        if (log and not place.remote) or not place.outdated(name):
+            return done
+        if not log:
+            place.discard(name)  # what this machine has of it may be damaged
+        if file is not None:
+            self.path_of(file)
+        place.reseal(name)
+        return True
 
     def _replaced(self, text: bytes, before: Found | None, keep: str | None = None) -> Found:
         try:
