@@ -6,6 +6,8 @@ BatchctlError                 1   something could not be done; the message says 
 ├── Stale                     6   the saved plan no longer fits the state, the specs or its own digests
 ├── Usage                    64   the command line is wrong, or approval is missing
 ├── StateError                1   the state cannot be trusted: truncated, edited, of another project or version
+│   └── Unopened              -   a file of it, or a line, is not opened: of another key or seal, plain, damaged
+│       └── Damaged           -   it is not what was written
 ├── ConfigurationError        1   a key, host or account is wrong; found before the first write
 ├── SourceError               1   a source that existed when the specs were checked cannot be read
 ├── BatchError                1   Batch answered something final, or nothing in time
@@ -119,6 +121,14 @@ class Usage(BatchctlError):
 
 class StateError(BatchctlError):
     """The state cannot be trusted, or not be written; what is there was left as it is."""
+
+
+class Unopened(StateError):
+    """A file, or a line of a log, that is not opened: of another key or a newer seal, plain where all is encrypted."""
+
+
+class Damaged(Unopened):
+    """A file, or a line of a log, that is not what was written under its name."""
 
 
 class ConfigurationError(BatchctlError):

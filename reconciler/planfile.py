@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from reconciler.errors import BatchctlError, Stale
+from reconciler.errors import BatchctlError, Damaged, Stale
 from reconciler.plan.make import digest_of
 from reconciler.plan.values import FORMAT, Plan
 from reconciler.scratch import Scratch
@@ -126,6 +126,8 @@ def _plain(path: Path, folder: Path, seal: Seal | None) -> Path:
     to, where = folder / "plan.zip", f"the saved plan {path}"
     try:
         through(path, to, lambda source, out: seal.open(SEALED_AS, source, out, where=where, way=_AGAIN))
+    except Damaged as error:
+        raise Stale(error.what, why=error.why, fix=_AGAIN) from None
     except OSError as error:
         raise BatchctlError(f"the saved plan {path} cannot be read", why=error.strerror or str(error)) from error
     return to

@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path, PurePosixPath
 
-from reconciler.errors import StateError
+from reconciler.errors import Damaged, StateError
 from reconciler.state import durable
 from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import Ack, folded
@@ -39,7 +39,7 @@ class StateReader:
     def read(self) -> State | None:
         """The state, or None where none was ever written. StateError when it cannot be trusted, with the way out."""
         self._last = None
-        found = self.place.read(STATE)
+        found = self._found(STATE)
         if found is None:
             if self.previous():
                 raise StateError(
@@ -58,7 +58,7 @@ class StateReader:
 
     def read_previous(self, name: str) -> State:
         """One of the previous versions, as strictly checked as the newest one."""
-        found = self.place.read(name)
+        found = self._found(name)
         if found is None:
             raise StateError(f"{self.place.show(name)} is missing")
         return self._checked(name, found)
@@ -80,13 +80,16 @@ class StateReader:
         """
         wrong = ""
         for _ in range(2):
-            there = self.place.fetch(checked_name(file.path))
+            try:
+                there = self.place.fetch(checked_name(file.path))
+            except Damaged as error:
+                raise _broken(error.what) from None
             wrong = "is missing" if there is None else self._wrong(file, there[0], verify=verify or there[1])
             if there is not None and not wrong:
                 return there[0]
             if not self.place.discard(file.path):
                 break
-        raise self._overtaken() or self._broken(file.path, wrong)
+        raise self._overtaken() or _broken(f"{self.place.show(file.path)} {wrong}")
 
     def _overtaken(self) -> StateError | None:
         """What is wrong where somebody has written the state since it was read: files that it named may be gone."""
@@ -111,6 +114,12 @@ class StateReader:
             self._proven.found(file, stat)
         return ""
 
+    def _found(self, name: str) -> Found | None:
+        try:
+            return self.place.read(name)
+        except Damaged as error:
+            raise Damaged(error.what, why=error.why, fix=self._way_out()) from None
+
     def _checked(self, name: str, found: Found) -> State:
         where = self.place.show(name)
         state = decode(found.data, where=where, way_out=self._way_out)
@@ -126,13 +135,6 @@ class StateReader:
                     fix=f"check -C, --env and the Project's state.url: every {what} has a state of its own",
                 )
 
-    def _broken(self, name: str, what: str) -> StateError:
-        fix = (
-            "restore it from a backup, or start its target anew: batchctl state rm KEY, then batchctl import; "
-            "batchctl state verify checks every file"
-        )
-        return StateError(f"{self.place.show(name)} {what}", why="what Batch was told is in it", fix=fix)
-
     def _way_out(self) -> str:
         found = self.previous()
         if not found:
@@ -142,6 +144,15 @@ class StateReader:
         more = f" and {len(found) - 3} older" if len(found) > 3 else ""
         back = f"batchctl state pull --serial {serial_of(found[0])} --out FILE, then batchctl state push --force FILE"
         return f"previous versions: {kept}{more}; to go back: {back}"
+
+
+def _broken(what: str) -> Damaged:
+    """What to say of a file with rows that cannot be believed."""
+    fix = (
+        "restore it from a backup, or start its target anew: batchctl state rm KEY, then batchctl import; "
+        "batchctl state verify checks every file"
+    )
+    return Damaged(what, why="what Batch was told is in it", fix=fix)
 
 
 def checked_name(name: str) -> str:

@@ -16,15 +16,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
-from reconciler.errors import ConfigurationError, StateError
+from reconciler.errors import ConfigurationError, Damaged, StateError, Unopened
 
-MAGIC = b"batchctl\x01"
+SEALED, VERSION = b"batchctl", b"\x01"
+MAGIC = SEALED + VERSION
 CHUNK, TAG, SALT, KEY_ID = 1 << 20, 16, 16, 8
 HEADER = len(MAGIC) + KEY_ID + SALT
 SHORTEST_KEY = 16
 _LINE = b"~"
 ENCRYPTED_BY = (
     "if it is yours, set enforced: false, run batchctl state compact, which encrypts all that is kept, and set it back"
+)
+FROM_BACKUP = "restore it from a backup"
+KEY_OF_BEFORE = (
+    "set state.encryption.key of the Project to the key it was written with; to change keys, put the one before in "
+    "fallback"
 )
 T = TypeVar("T")
 
@@ -71,48 +77,54 @@ class Seal:
     def open(self, name: str, source: IO[bytes], target: IO[bytes], *, where: str, way: str = ENCRYPTED_BY) -> bool:
         """Writes what is sealed in `source`, or plain where that is allowed, to `target`; whether it was sealed.
 
-        StateError says `where`, and of what is plain the `way` to have it encrypted.
+        Unopened says `where`, and of what is plain the `way` to have it encrypted; Damaged where it was sealed.
         """
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         head = source.read(HEADER)
-        if not is_sealed(head):
+        key = self._key(head, where)
+        if key is None:
             if self.enforced:
-                raise refused_plain(where, way=way)
+                raise refused_plain(where, way=way) if head else Damaged(f"{where} is empty", fix=FROM_BACKUP)
             target.write(head)
             while chunk := source.read(CHUNK):
                 target.write(chunk)
             return False
-        wanted, salt = head[len(MAGIC) : -SALT], head[-SALT:]
-        key = next((key for key in self._keys if _id(key) == wanted), None)
-        if key is None or len(head) < HEADER:
-            raise StateError(
-                f"{where} is encrypted with another key",
-                fix="set state.encryption.key of the Project to the key it was written with; to change keys, put the "
-                "one before in fallback",
-            )
-        cipher, number = AESGCM(_derived(key, salt, name)), 0
+        cipher, number = AESGCM(_derived(key, head[-SALT:], name)), 0
         chunk = source.read(CHUNK + TAG)
         while True:
             following = source.read(CHUNK + TAG)
             try:
                 target.write(cipher.decrypt(_nonce(number, last=not following), chunk, None))
             except InvalidTag:
-                raise StateError(
-                    f"{where} was changed after it was written, or is damaged", fix="restore it from a backup"
-                ) from None
+                raise Damaged(f"{where} was changed after it was written, or is damaged", fix=FROM_BACKUP) from None
             if not following:
                 return True
             chunk, number = following, number + 1
+
+    def _key(self, head: bytes, where: str) -> bytes | None:
+        """The key of a file that begins like this, None of a plain one; Unopened where it has no key of ours."""
+        if not is_sealed(head) and not (head and SEALED.startswith(head)):
+            return None
+        if len(head) < HEADER and head[: len(MAGIC)] in (MAGIC, head):
+            raise Damaged(f"{where} is truncated", why="it ends within its first bytes", fix=FROM_BACKUP)
+        if not head.startswith(MAGIC):
+            why = f"its seal is of version {head[len(SEALED)]}, this version opens {VERSION[0]}; or it is damaged"
+            raise Unopened(f"{where} was encrypted by a newer batchctl", why=why, fix="upgrade batchctl")
+        key = next((key for key in self._keys if _id(key) == head[len(MAGIC) : -SALT]), None)
+        if key is None:
+            raise Unopened(f"{where} is encrypted with another key", fix=KEY_OF_BEFORE)
+        return key
 
     def lines(self, name: str) -> Lines:
         """How the lines of the log `name` are kept."""
         return _Sealed([_derived(key, b"", name) for key in self._keys], enforced=self.enforced)
 
     def outdated(self, head: bytes) -> bool:
-        """Whether a file that begins like this is plain, or sealed with the fallback: not with a key nobody has."""
-        return not is_sealed(head) or head[len(MAGIC) :][:KEY_ID] in map(_id, self._keys[1:])
+        """Whether a file that begins like this is plain, cut off, or sealed with the fallback: not with another key."""
+        before = [MAGIC + _id(key) for key in self._keys[1:]]
+        return not is_sealed(head) or len(head) < HEADER or head[: len(MAGIC) + KEY_ID] in before
 
 
 class Plain:
@@ -168,12 +180,12 @@ class _Sealed:
 
 def is_sealed(head: bytes) -> bool:
     """Whether a file that begins like this is encrypted."""
-    return head.startswith(MAGIC)
+    return head.startswith(SEALED)
 
 
-def refused_plain(where: str, *, way: str = ENCRYPTED_BY) -> StateError:
+def refused_plain(where: str, *, way: str = ENCRYPTED_BY) -> Unopened:
     """What to say of a plain file where all must be encrypted; `way` is how to have it encrypted."""
-    return StateError(f"{where} is not encrypted, and state.encryption.enforced is true", fix=way)
+    return Unopened(f"{where} is not encrypted, and state.encryption.enforced is true", fix=way)
 
 
 def refused_without_key(where: str) -> StateError:
