@@ -2,7 +2,8 @@
 
 What is sent in the middle of a run ends with a mark that more may have happened. Who reads it takes the log of this
 machine instead where that one goes on from what was sent, so that a run killed here loses nothing, and a run killed
-elsewhere loses two seconds: its rows are uncertain, which is always safe, and its last request is waited out.
+elsewhere loses two seconds: its rows are uncertain, which is always safe, and its last request is waited out. So does a
+run killed here whose log cannot be opened any more, because another machine has changed the key meanwhile.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.errors import Locked, StateError
+from reconciler.errors import Damaged, Locked, StateError, Unopened
 from reconciler.state import durable
-from reconciler.state.acks import SENDING, Ack, AckLog, decoded, encoded, read_acks
+from reconciler.state.acks import AGAIN, SENDING, Ack, AckLog, decoded, encoded, read_acks
 from reconciler.state.lock import Permit
 from reconciler.state.place import Place
 
@@ -36,9 +37,13 @@ class AckLogs:
 
     def read(self, name: str) -> tuple[Ack, ...]:
         """All that is known to be acknowledged, oldest first; a mark that more may have happened counts as a line."""
-        own = self._own(name)
-        sent = self._place.read(name) if self._place.remote else None
-        return joined(decoded(sent.data, where=self._place.show(name)), own) if sent else own
+        try:
+            sent = self._place.read(name) if self._place.remote else None
+        except Damaged as error:
+            raise Damaged(error.what, why=error.why, fix=AGAIN) from None
+        if sent is None:
+            return self._own(name)
+        return joined(decoded(sent.data, where=self._place.show(name)), self._copy(name) or ())
 
     def open(self, name: str) -> AckLog:
         """The log, ready to go on from what is known; a bucket knows that it was opened when this returns."""
@@ -46,7 +51,7 @@ class AckLogs:
         if not self._place.remote:
             return AckLog(path, lines=self._place.lines(name))
         known = tuple(ack for ack in self.read(name) if not _is_mark(ack))
-        if known != self._own(name):
+        if known != self._copy(name):
             with durable.explained(f"write the acknowledgement log {path}"):
                 durable.private_folder(path.parent)
                 with durable.replacing(path, name="acks") as file:
@@ -61,7 +66,10 @@ class AckLogs:
         with durable.explained(f"encrypt the acknowledgement log {path}"):
             if not path.is_file() or not any(map(lines.outdated, path.read_bytes().splitlines())):
                 return False
-            known, written = self._own(name), path.stat()
+            known, written = self._copy(name) if self._place.remote else self._own(name), path.stat()
+            if known is None:
+                path.unlink()
+                return False
             with durable.replacing(path, name="acks") as file:
                 file.write(encoded(known, lines=lines))
             os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
@@ -100,6 +108,16 @@ class AckLogs:
             self._permit(0.0)
         mark = () if finished else (Ack(batch=SENDING, start=0, stop=0, token=None, at=datetime.now(UTC)),)
         self._place.put(name, encoded((*lines, *mark)))
+
+    def _copy(self, name: str) -> tuple[Ack, ...] | None:
+        """This machine's copy of a log that a bucket has; None where it is not opened, of a key before perhaps.
+
+        What only it knows is then uncertain, as on any other machine.
+        """
+        try:
+            return self._own(name)
+        except Unopened:
+            return None
 
     def _own(self, name: str) -> tuple[Ack, ...]:
         return read_acks(self._path(name), lines=self._place.lines(name))

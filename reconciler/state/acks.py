@@ -14,15 +14,16 @@ from typing import Self
 import orjson
 
 from reconciler.crashpoint import point
-from reconciler.errors import StateError
+from reconciler.errors import Damaged, Unopened
 from reconciler.state import durable
-from reconciler.state.seal import Lines, Plain, refused_plain
+from reconciler.state.seal import KEY_OF_BEFORE, Lines, Plain, is_sealed_line, refused_plain
 from reconciler.state.standing import Acked, merged
 
 SENDING = -1
 """`Ack.batch` of the line that says a request is about to start: without an answer after it, it may be in flight.
 
 A line without rows is an answer that accepted nothing."""
+AGAIN = "restore the log from a backup, or delete it: all rows of that upload are then sent again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +106,7 @@ def read_acks(path: Path, *, lines: Lines | None = None) -> tuple[Ack, ...]:
     """What was acknowledged, oldest first; nothing when there is no log yet.
 
     A torn last line is left out: its batch is *uncertain*, which is always safe. Any other line that cannot be read is
-    a StateError, because something else than a crash damaged the log.
+    Unopened, because something else than a crash damaged the log, or its key is missing.
     """
     with durable.explained(f"read the acknowledgement log {path}"):
         try:
@@ -126,15 +127,19 @@ def decoded(text: bytes, *, where: str, lines: Lines | None = None) -> tuple[Ack
     acks, kept = [], lines or Plain()
     for number, line in enumerate(_whole(text, kept).splitlines(), 1):
         ack = _decode(kept.open(line))
-        if ack is None and _decode(line) is not None:
-            raise refused_plain(f"line {number} of the acknowledgement log {where}")
         if ack is None:
-            raise StateError(
-                f"line {number} of the acknowledgement log {where} is damaged",
-                fix="restore it from a backup, or delete the log: all rows of that upload are then sent again",
-            )
+            raise _unopened(line, f"line {number} of the acknowledgement log {where}")
         acks.append(ack)
     return tuple(acks)
+
+
+def _unopened(line: bytes, where: str) -> Unopened:
+    if _decode(line) is not None:
+        return refused_plain(where)
+    if is_sealed_line(line):
+        what = f"{where} is encrypted with another key, or was changed after it was written"
+        return Unopened(what, fix=f"{KEY_OF_BEFORE}; else {AGAIN}")
+    return Damaged(f"{where} is damaged", fix=AGAIN)
 
 
 def _whole(text: bytes, lines: Lines) -> bytes:
@@ -142,7 +147,7 @@ def _whole(text: bytes, lines: Lines) -> bytes:
     text = text[: text.rfind(b"\n") + 1]
     before = text.rfind(b"\n", 0, -1) + 1
     last = text[before:].rstrip(b"\n")
-    return text if _decode(lines.open(last)) or _decode(last) else text[:before]
+    return text if _decode(lines.open(last)) or _decode(last) or is_sealed_line(last) else text[:before]
 
 
 def _encode(ack: Ack) -> bytes:

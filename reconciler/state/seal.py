@@ -13,6 +13,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
@@ -20,7 +21,7 @@ from reconciler.errors import ConfigurationError, Damaged, StateError, Unopened
 
 SEALED, VERSION = b"batchctl", b"\x01"
 MAGIC = SEALED + VERSION
-CHUNK, TAG, SALT, KEY_ID = 1 << 20, 16, 16, 8
+CHUNK, TAG, SALT, KEY_ID, NONCE = 1 << 20, 16, 16, 8, 12
 HEADER = len(MAGIC) + KEY_ID + SALT
 SHORTEST_KEY = 16
 _LINE = b"~"
@@ -150,7 +151,7 @@ class _Sealed:
     def close(self, line: bytes) -> bytes:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        nonce = secrets.token_bytes(12)
+        nonce = secrets.token_bytes(NONCE)
         return _LINE + base64.b64encode(nonce + AESGCM(self._keys[0]).encrypt(nonce, line, None)) + b"\n"
 
     def open(self, line: bytes) -> bytes | None:
@@ -166,21 +167,27 @@ class _Sealed:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        try:
-            found = base64.b64decode(line[len(_LINE) :], validate=True)
-        except ValueError:
+        if not is_sealed_line(line):
             return None
+        found = base64.b64decode(line[len(_LINE) :])
         for key in keys:
-            try:
-                return AESGCM(key).decrypt(found[:12], found[12:], None)
-            except (InvalidTag, ValueError):
-                continue
+            with suppress(InvalidTag):
+                return AESGCM(key).decrypt(found[:NONCE], found[NONCE:], None)
         return None
 
 
 def is_sealed(head: bytes) -> bool:
     """Whether a file that begins like this is encrypted."""
     return head.startswith(SEALED)
+
+
+def is_sealed_line(line: bytes) -> bool:
+    """Whether a line of a log is encrypted and whole, with whatever key."""
+    try:
+        found = base64.b64decode(line[len(_LINE) :], validate=True)
+    except ValueError:
+        return False
+    return line.startswith(_LINE) and len(found) >= NONCE + TAG
 
 
 def refused_plain(where: str, *, way: str = ENCRYPTED_BY) -> Unopened:

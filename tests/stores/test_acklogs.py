@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
-from reconciler.errors import Locked
+from reconciler.errors import Locked, StateError
 from reconciler.state.acklogs import AckLogs, joined
 from reconciler.state.acks import SENDING, Ack
+from reconciler.state.place import Folder
+from reconciler.state.seal import Seal
+from reconciler.state.sealed import Sealed
 from reconciler.state.state import Pending
 from reconciler.state.store import StateStore
 from tests.state.kit import NOW, state, target
 from tests.state.test_acks import ack
 from tests.stores.conftest import Somewhere
+from tests.stores.test_encryption import KEY, OTHER
 from tests.stores.test_lease import wait_for
 
 NAME = "targets/a/acks-1.jsonl"
@@ -100,3 +105,46 @@ def test_whoever_lost_the_lock_does_not_put_its_log_over_the_one_that_goes_on(s3
 )
 def test_joining(sent: tuple[Ack, ...], own: tuple[Ack, ...], known: tuple[Ack, ...]) -> None:
     assert joined(sent, own) == known
+
+
+@pytest.mark.parametrize("enforced", [False, True], ids=["", "enforced"])
+@pytest.mark.parametrize("before", [None, Seal(OTHER)], ids=["plain", "another key"])
+def test_a_log_of_a_key_before_is_set_aside_for_the_one_in_the_bucket(
+    s3: Somewhere, before: Seal | None, enforced: bool
+) -> None:
+    """Another machine has changed the key, or encrypted what was plain, since a run was killed on this one."""
+    logs = AckLogs(s3.place() if before is None else Sealed(s3.place(), before))
+    logs.open(NAME).append(ack(0))
+    logs.stop(needed={NAME})
+    AckLogs(s3.place() if before is None else Sealed(s3.place(), before)).open(NAME).append(ack(1))
+    StateStore(Sealed(s3.place("two"), Seal(KEY, fallback=OTHER))).reseal()
+    here = Sealed(s3.place(), Seal(KEY, enforced=enforced))
+    knows_more = before is None and not enforced
+    assert AckLogs(here).read(NAME)[:-1] == ((ack(0), ack(1)) if knows_more else (ack(0),))
+    assert AckLogs(here).read(NAME)[-1].batch == SENDING, "what it lacks may be in flight"
+    logs = AckLogs(here)
+    with logs.open(NAME) as log:
+        log.append(ack(2))
+    logs.stop(needed={NAME})
+    assert AckLogs(Sealed(s3.place("three"), Seal(KEY))).read(NAME)[-1] == ack(2)
+    assert AckLogs(here).read(NAME)[-1] == ack(2)
+
+
+def test_a_copy_that_stays_plain_where_all_is_encrypted_goes(s3: Somewhere) -> None:
+    AckLogs(s3.place()).open(NAME).append(ack(0, (3, "a-person@example.com")))
+    StateStore(Sealed(s3.place("two"), Seal(KEY))).reseal()
+    here = Sealed(s3.place(), Seal(KEY, enforced=True))
+    StateStore(here).reseal()
+    assert b"person" not in b"".join(path.read_bytes() for path in here.folder.rglob("*") if path.is_file())
+    assert [one.batch for one in AckLogs(here).read(NAME)] == [SENDING]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_where_there_is_no_other_copy_the_key_that_is_missing_is_told(tmp_path: Path, count: int) -> None:
+    for number in range(count):
+        AckLogs(Sealed(Folder(tmp_path), Seal(OTHER))).open(NAME).append(ack(number))
+    with pytest.raises(StateError, match="line 1 .* encrypted with another key") as caught:
+        AckLogs(Sealed(Folder(tmp_path), Seal(KEY))).read(NAME)
+    assert "put the one before in fallback" in caught.value.fix
+    both = AckLogs(Sealed(Folder(tmp_path), Seal(KEY, fallback=OTHER)))
+    assert len(both.read(NAME)) == count
