@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from reconciler.errors import Unopened
 from reconciler.scratch import Scratch
 from reconciler.state import durable
 from reconciler.state.seal import HEADER, Seal, is_sealed, refused_without_key, through
@@ -51,16 +52,21 @@ def newest_rejects(state_root: Path, *, seal: Seal | None, scratch: Path) -> tup
     return newest, [_opened(path, seal, scratch) for path in sorted(newest.glob(FILES))]
 
 
-def reseal_rejects(state_root: Path, *, seal: Seal) -> int:
-    """Encrypts the reject files that are plain or under the fallback key with the newest one; how many those are."""
-    changed = 0
+def reseal_rejects(state_root: Path, *, seal: Seal) -> tuple[int, tuple[str, ...]]:
+    """Encrypts the reject files that are plain or under the fallback key with the newest one; how many those are, and
+    what is wrong with others, which cannot be opened."""
+    changed, wrong = 0, list[str]()
     with Scratch() as scratch, durable.explained("encrypt the rejects of former runs"):
         for folder in (state_root / "runs").glob("*-*"):
             with suppress(FileNotFoundError):  # a plan has just removed it
                 written = folder.stat()
-                changed += sum(_resealed(path, seal, scratch) for path in folder.glob(FILES))
+                for path in sorted(folder.glob(FILES)):
+                    try:
+                        changed += _resealed(path, seal, scratch)
+                    except Unopened as error:
+                        wrong.append(error.what)
                 os.utime(folder, ns=(written.st_atime_ns, written.st_mtime_ns))  # which tells the newest run
-    return changed
+    return changed, tuple(wrong)
 
 
 def _resealed(path: Path, seal: Seal, scratch: Path) -> bool:

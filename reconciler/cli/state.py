@@ -195,7 +195,7 @@ def compact(keys: tuple[str, ...], lock_timeout: float, **shared: Any) -> int:
     """Fold base and delta files of targets (default: all) into one, and delete files nothing needs.
 
     With encryption, all that is kept plain or under the fallback key is encrypted under the key, whatever targets are
-    given: that is the way to enforced: true and to another key.
+    given: that is the way to enforced: true and to another key. Exit 1 names what cannot be opened, and is not needed.
     """
     from reconciler import upkeep
     from reconciler.cli.opening import seal_of
@@ -210,11 +210,19 @@ def compact(keys: tuple[str, ...], lock_timeout: float, **shared: Any) -> int:
         if state is not None:
             state, folded = upkeep.compacted(store, state, chosen, now=session.now)
             gone = store.sweep(state, since=session.history_since)
-        sealed = store.reseal() + (reseal_rejects(session.state_root, seal=seal) if seal else 0)
+        done = (store.reseal(), reseal_rejects(session.state_root, seal=seal)) if seal else ()
+    sealed, wrong = sum(count for count, _ in done), [what for _, some in done for what in some]
     from reconciler.render.words import counted
 
     more = f", {counted(sealed, 'file')} encrypted" if seal else ""
     click.echo(f"{counted(folded, 'target')} folded, {counted(len(gone), 'file')} deleted{more}")
+    if wrong:
+        raise StateError(
+            f"{counted(len(wrong), 'file')} could not be encrypted, and {'stay' if wrong[1:] else 'stays'} as before",
+            why="\n".join(wrong),
+            fix="needed only for going back, or as history: restore from a backup or delete, and run "
+            "batchctl state compact again before fallback is removed",
+        )
     return 0
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Self
 
 from reconciler.address import TargetKey
-from reconciler.errors import StateError
+from reconciler.errors import StateError, Unopened
 from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import AckLog
 from reconciler.state.document import decode, encode, files_of, rows_of
@@ -197,27 +197,35 @@ class StateStore(StateReader):
         self._proven.tidy(needed.__contains__)
         return tuple(gone)
 
-    def reseal(self) -> int:
-        """Seals all that is kept, whichever version names it, with the newest key of the place; how many files were.
+    def reseal(self) -> tuple[int, tuple[str, ...]]:
+        """Seals all that is kept, whichever version names it, with the newest key of the place; how many files were,
+        and what is wrong with those that stay as they are: they cannot be opened, or are not what a version says.
 
-        No version changes by it: what a file holds is what it held. StateError where a file that was plain is not what
-        a version says: it is not sealed, because a seal proves it from then on. Nothing where the place has no key.
+        No version changes by it: what a file holds is what it held. Unopened where it is one that the newest version
+        needs, before anything it does not need is touched. Nothing where the place has no key.
         """
-        place, changed = self.place, 0
+        place, changed, wrong = self.place, 0, list[str]()
         if not isinstance(place, Sealed):
-            return changed
+            return changed, ()
         versions = self._versions()
         if self._last is not None and place.outdated(STATE):
             self._permitted()
             state, found = self._last
             self._last, changed = (state, self._replaced(found.data, found)), 1
         files = {path: file for version in reversed(versions) for path, file in rows_of(version).items()}
-        for name in (*place.names(PREVIOUS), *place.names(TARGETS)):
+        needed = files_of(self._last[0]) if self._last is not None else set()
+        names = [*place.names(PREVIOUS), *place.names(TARGETS)]
+        for name in sorted(names, key=lambda name: (name not in needed, name)):
             self._permitted()
-            changed += self._resealed(place, name, files.get(name))
+            try:
+                changed += self._resealed(place, name, files.get(name))
+            except Unopened as error:
+                if name in needed:
+                    raise
+                wrong.append(error.what)
         place.drop_copies()
         self._proven.tidy(lambda _: False)
-        return changed
+        return changed, tuple(wrong)
 
     def _versions(self) -> list[State]:
         """The newest version and the previous ones that can be read, newest first."""

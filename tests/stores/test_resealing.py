@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +31,14 @@ from tests.stores.test_encryption import KEY, OTHER, contents
 
 LOG, ROWS = "targets/a/acks-2-b.jsonl", "targets/a/delta-2-b.parquet"
 KEYED = {"STATE_KEY": KEY}
+BOTH, ROLLED = {"STATE_KEY": OTHER, "OLD_KEY": KEY}, {"STATE_KEY": OTHER}
+ENDED = """
+import sys
+from reconciler.cli.main import run
+from reconciler.crashpoint import arm
+arm(1, name=sys.argv[1])
+sys.exit(run(sys.argv[2:]))
+"""
 
 
 @pytest.fixture
@@ -50,6 +61,25 @@ class Shop(Command):
     def state(self, *arguments: str, **environ: str) -> Done:
         """One of the commands below ``state``."""
         return self.raw("state", *arguments, "-C", str(self.root), **environ)
+
+    def killed(self, point: str, *arguments: str, **environ: str) -> None:
+        """One of the commands below ``state`` that does not live past a point, and whose lock is free."""
+        command = [sys.executable, "-c", ENDED, point, "state", *arguments, "-C", str(self.root)]
+        environment = self.environ(os.environ, **environ)
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+        assert done.returncode == -signal.SIGKILL, (point, done)
+        if self.where.kind == "s3":
+            assert self.state("unlock", "--auto-approve", **environ).returncode == 0
+
+    def intact(self, serial: int, **environ: str) -> None:
+        """Every file, and every version up to `serial`, can be read, and a plan made."""
+        verified = self.state("verify", **environ)
+        assert (verified.returncode, ", 0 wrong" in verified.stdout) == (0, True), verified
+        for number in range(1, serial + 1):
+            found = self.state("pull", *(("--serial", str(number)) if number < serial else ()), **environ)
+            assert (found.returncode, json.loads(found.stdout)["serial"]) == (0, number)
+        self.ok("plan", **environ)
+        assert "rows rejected by" in self.ok("rejects", **environ)
 
     def plain(self) -> list[str]:
         """What can be read without a key, on this machine or in the bucket."""
@@ -134,6 +164,92 @@ def test_after_a_change_of_keys_the_one_before_is_needed_for_nothing(shop: Shop,
     assert "0 wrong" in shop.state("verify", STATE_KEY=OTHER).stdout
 
 
+POINTS = {
+    "folder": ("state: written", "acks: synced", "file: renamed", "put: renamed", "rejects: opened"),
+    "s3": ("state.json: begin", "state.json: end", "acks: synced", "file: uploaded", "put: end", "rejects: opened"),
+}
+
+
+def test_a_change_of_keys_that_is_killed_loses_nothing_and_is_done_by_the_next(
+    shop: Shop, project: MakeProject
+) -> None:
+    one = ("--target", "segment-link/loyal-ios")
+    shop.says("enforced: true")
+    shop.ok("apply", "--auto-approve", **KEYED)
+    project.table("data/people.parquet", people(43, loyal=33, malformed=1))
+    shop.process("apply", "--auto-approve", *one, BATCHCTL_CRASH_AT="1,ack: end", **KEYED)
+    if shop.where.kind == "s3":
+        shop.state("unlock", "--auto-approve", **KEYED)
+    serial = json.loads(shop.state("pull", **KEYED).stdout)["serial"]
+    shop.says('enforced: true, fallback: "${env:OLD_KEY}"')
+    for point in POINTS[shop.where.kind]:
+        shop.killed(point, "compact", **BOTH)
+        shop.intact(serial, **BOTH)
+    assert re.search(
+        r"0 targets folded, 0 files deleted, [1-9]\d* files? encrypted", shop.state("compact", **BOTH).stdout
+    )
+    shop.says("enforced: true")
+    shop.intact(serial, **ROLLED)
+    shop.ok("apply", "--auto-approve", **ROLLED)
+    assert shop.members(AUDIENCE) == {f"p{n}" for n in range(33)}
+    assert "No changes." in shop.ok("plan", **ROLLED)
+
+
+def test_what_cannot_be_opened_and_is_not_needed_does_not_stop_a_change_of_keys(
+    shop: Shop, project: MakeProject
+) -> None:
+    shop.says("enforced: true")
+    shop.ok("apply", "--auto-approve", **KEYED)
+    place, runs = shop.where.place("operator"), sorted((shop.root / ".batchctl").rglob("rejects-0.parquet"))
+    runs = runs or sorted((shop.where.root / "state").rglob("rejects-0.parquet"))
+    shop.ok("plan", **KEYED)
+    found = place.read("previous/state-2.json")
+    assert found is not None
+    place.put("previous/state-2.json", found.data[:-5])
+    runs[0].write_bytes(runs[0].read_bytes()[:20])
+    serial = json.loads(shop.state("pull", **KEYED).stdout)["serial"]
+
+    shop.says('enforced: true, fallback: "${env:OLD_KEY}"')
+    done = shop.state("compact", **BOTH)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "error: 2 files could not be encrypted, and stay as before",
+    )
+    assert "previous/state-2.json was changed after it was written, or is damaged\n" in done.stderr
+    assert f"{runs[0]} is truncated\n" in done.stderr
+    assert re.search(r", [1-9]\d* files encrypted", done.stdout)
+    shop.says("enforced: true")
+    for number in {*range(1, serial)} - {2}:
+        assert shop.state("pull", "--serial", str(number), **ROLLED).returncode == 0, number
+    assert "rows rejected by the plan of" in shop.ok("rejects", **ROLLED)
+    assert "No changes." in shop.ok("plan", **ROLLED)
+
+    shop.says('enforced: true, fallback: "${env:OLD_KEY}"')
+    place.remove("previous/state-2.json")
+    runs[0].unlink()
+    assert (shop.state("compact", **BOTH).returncode, shop.state("compact", **BOTH).stderr) == (0, "")
+
+
+@pytest.mark.parametrize("before", [None, Seal(OTHER)], ids=["plain", "fallback"])
+def test_history_that_is_damaged_stays_and_what_is_needed_is_an_error_first(
+    anywhere: Somewhere, tmp_path: Path, before: Seal | None
+) -> None:
+    kept(anywhere, tmp_path, before)
+    place, history = anywhere.place(), ROWS.replace("-2-", "-1-")
+    whole = {name: found.data for name in (ROWS, history) if (found := place.read(name))}
+    place.put(ROWS, whole[ROWS][:-1] + b"X")
+    with pytest.raises(StateError, match=ROWS):
+        store_of(anywhere, Seal(KEY, fallback=OTHER)).reseal()
+    found = anywhere.place().read(history)
+    assert found is not None
+    assert found.data == whole[history]
+    place.put(ROWS, whole[ROWS])
+    place.put(history, whole[history][:-1] + b"X")
+    changed, wrong = store_of(anywhere, Seal(KEY, fallback=OTHER)).reseal()
+    assert changed + len(wrong) == 4, "the state itself was done the first time"
+    assert [history in what and "was changed after it was written" in what for what in wrong] == [True] * bool(before)
+
+
 def kept(where: Somewhere, tmp_path: Path, seal: Seal | None = None, machine: str = "one") -> StateStore:
     """A state with a file and a log that it names, and one of each that nothing names any more."""
     (tmp_path / "rows").write_bytes(b"rows of a-person@example.com")
@@ -160,8 +276,8 @@ def test_everything_is_sealed_under_the_key_whatever_names_it(
 ) -> None:
     kept(anywhere, tmp_path, before)
     store = store_of(anywhere, Seal(KEY, fallback=OTHER))
-    assert store.reseal() == 5
-    assert store.reseal() == 0
+    assert store.reseal() == (5, ())
+    assert store.reseal() == (0, ())
     for name, data in contents(anywhere.place()).items():
         assert b"person" not in data, name
     only = store_of(anywhere, Seal(KEY, enforced=True), "one" if anywhere.kind == "folder" else "two")
@@ -187,7 +303,7 @@ def test_a_copy_of_before_on_another_machine_is_fetched_again(bucket: Somewhere,
     copy = bucket.root / "three" / ROWS
     copy.parent.mkdir(parents=True)
     copy.write_bytes(b"rows of a-person@example.com")
-    assert store_of(bucket, Seal(KEY), "three").reseal() == 0
+    assert store_of(bucket, Seal(KEY), "three").reseal() == (0, ())
     assert not copy.exists()
 
 
@@ -207,7 +323,7 @@ def test_what_nobody_can_open_is_left_as_it_is(tmp_path: Path) -> None:
     StateStore(Sealed(where.place(), Seal(KEY))).restore(_document(), where="it", force=True)
     store = store_of(where, Seal(KEY))
     before = contents(where.place())
-    assert store.reseal() == 0
+    assert store.reseal() == (0, ())
     assert contents(where.place()) == before
 
 

@@ -187,6 +187,26 @@ def test_history_says_how_long_what_was_sent_is_kept(batchctl: Applied, keep: st
     assert "No changes." in batchctl.ok("plan", "--target", "segment-link/loyal-ios")
 
 
+def test_history_in_a_bucket_is_kept_and_goes_once_nobody_asks_for_it(batchctl: Applied) -> None:
+    (key,) = batchctl.targets()
+    account, _, rest = key.partition("/")
+    sent = set(batchctl.place.names("targets/"))
+    specs = batchctl.root / "specs.yaml"
+    bare = specs.read_text()
+    specs.write_text(bare.replace("name: shop\n", "name: shop\nhistory: {keep: 90d}\n", 1))
+    batchctl.state("compact")
+    for _ in range(3):
+        batchctl.state("mv", f"{account}/{rest}", f"00c0ffee/{rest}")
+        batchctl.state("mv", f"00c0ffee/{rest}", f"{account}/{rest}")
+    assert ", 0 files deleted" in batchctl.state("compact")
+    assert sent < set(batchctl.place.names("targets/"))
+    specs.write_text(bare)
+    assert f", {len(sent)} files deleted" in batchctl.state("compact")
+    assert {kind_of(name) for name in batchctl.place.names("targets/")} == {"base"}
+    assert "1 target, 0 wrong" in batchctl.state("verify")
+    assert "No changes." in batchctl.ok("plan", "--target", "segment-link/loyal-ios")
+
+
 def kind_of(name: str) -> str:
     """What a file of a target is: base, delta, acks."""
     return name.rpartition("/")[2].partition("-")[0]
