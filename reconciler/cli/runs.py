@@ -10,13 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from reconciler.errors import Unopened
+from reconciler.errors import Damaged, Unopened
 from reconciler.scratch import Scratch
 from reconciler.state import durable
 from reconciler.state.seal import HEADER, Seal, is_sealed, refused_without_key, through
 
 KEPT = 20
 FILES = "rejects-*.parquet"
+FORMER = "rejects"
+"""The name all of them were sealed under by versions before."""
 
 
 def keep_rejects(
@@ -33,7 +35,7 @@ def keep_rejects(
             before.unlink()
         for number, path in enumerate(files):
             target = folder / FILES.replace("*", str(number))
-            through(path, target, seal_of_rejects(seal))
+            through(path, target, _closing(target, seal))
         for old in sorted((state_root / "runs").iterdir())[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
     except OSError:
@@ -75,16 +77,21 @@ def _resealed(path: Path, seal: Seal, scratch: Path) -> bool:
             return False
     plain = _opened(path, seal, scratch)
     with plain.open("rb") as source, durable.replacing(path, name="rejects") as target:
-        seal_of_rejects(seal)(source, target)
+        _closing(path, seal)(source, target)
     plain.unlink()
     return True
 
 
-def seal_of_rejects(seal: Seal | None) -> Callable[[IO[bytes], IO[bytes]], object]:
-    """How a reject file is written."""
+def _closing(path: Path, seal: Seal | None) -> Callable[[IO[bytes], IO[bytes]], object]:
+    """How the reject file `path` is written."""
     if seal is None:
         return shutil.copyfileobj
-    return lambda source, target: seal.seal("rejects", source, target)
+    return lambda source, target: seal.seal(_meant(path), source, target)
+
+
+def _meant(path: Path) -> str:
+    """The name a reject file is sealed under: that of its run is part of it."""
+    return f"runs/{path.parent.name}/{path.name}"
 
 
 def _opened(path: Path, seal: Seal | None, scratch: Path) -> Path:
@@ -94,5 +101,15 @@ def _opened(path: Path, seal: Seal | None, scratch: Path) -> Path:
                 raise refused_without_key(str(path))
         return path
     to = scratch / path.name
-    through(path, to, lambda source, target: seal.open("rejects", source, target, where=str(path)))
+    try:
+        _open(path, to, seal, _meant(path))
+    except Damaged as error:
+        try:
+            _open(path, to, seal, FORMER)
+        except Damaged:
+            raise Damaged(error.what, why=error.why, fix="batchctl plan lists the rejects anew") from None
     return to
+
+
+def _open(path: Path, to: Path, seal: Seal, name: str) -> None:
+    through(path, to, lambda source, target: seal.open(name, source, target, where=str(path)))

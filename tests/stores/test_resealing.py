@@ -10,12 +10,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from reconciler.cli.runs import keep_rejects, newest_rejects, reseal_rejects
 from reconciler.emulator import Options, running
 from reconciler.errors import StateError
+from reconciler.scratch import Scratch
 from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import encoded
 from reconciler.state.place import Folder
@@ -24,10 +27,10 @@ from reconciler.state.sealed import Sealed
 from reconciler.state.store import StateStore
 from tests.cli.kit import AUDIENCE, FILES, Command, Done, people
 from tests.conftest import MakeProject
-from tests.state.kit import state, target
+from tests.state.kit import NOW, state, target
 from tests.state.test_acks import ack
 from tests.stores.conftest import Somewhere, somewhere
-from tests.stores.test_encryption import KEY, OTHER, contents
+from tests.stores.test_encryption import KEY, OTHER, closed, contents
 
 LOG, ROWS = "targets/a/acks-2-b.jsonl", "targets/a/delta-2-b.parquet"
 KEYED = {"STATE_KEY": KEY}
@@ -228,6 +231,35 @@ def test_what_cannot_be_opened_and_is_not_needed_does_not_stop_a_change_of_keys(
     place.remove("previous/state-2.json")
     runs[0].unlink()
     assert (shop.state("compact", **BOTH).returncode, shop.state("compact", **BOTH).stderr) == (0, "")
+
+
+def test_rejects_of_one_run_are_not_taken_for_those_of_another(tmp_path: Path) -> None:
+    seal = Seal(KEY, enforced=True)
+    for number in range(2):
+        (tmp_path / f"rows-{number}").write_bytes(b"rows %d" % number)
+    files = [tmp_path / "rows-0", tmp_path / "rows-1"]
+    first = keep_rejects(tmp_path, files, now=NOW, what="plan", seal=seal)
+    second = keep_rejects(tmp_path, files[1:], now=NOW + timedelta(seconds=1), what="plan", seal=seal)
+    assert first is not None
+    assert second is not None
+
+    def listed(seal: Seal = seal) -> list[bytes]:
+        with Scratch() as scratch:
+            return [path.read_bytes() for path in newest_rejects(tmp_path, seal=seal, scratch=scratch)[1]]
+
+    (kept,) = second.iterdir()
+    ours = kept.read_bytes()
+    assert listed() == [b"rows 1"]
+    for path in first.iterdir():
+        kept.write_bytes(path.read_bytes())
+        with pytest.raises(StateError, match="was changed after it was written") as caught:
+            listed()
+        assert caught.value.fix == "batchctl plan lists the rejects anew"
+    kept.write_bytes(closed(b"of a version before", "rejects"))
+    assert listed() == [b"of a version before"]
+    kept.write_bytes(ours)
+    assert reseal_rejects(tmp_path, seal=Seal(OTHER, fallback=KEY)) == (3, ())
+    assert listed(Seal(OTHER)) == [b"rows 1"]
 
 
 @pytest.mark.parametrize("before", [None, Seal(OTHER)], ids=["plain", "fallback"])
