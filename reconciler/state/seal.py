@@ -3,7 +3,7 @@
     batchctl 1 | key id, 8 bytes | salt, 16 bytes | chunks of 1 MiB, each with its tag; the last one says that it is
 
 Every file has a key of its own, derived from the project's key, its salt and its name, so a file cannot be cut, put
-together from two, or take another's place. Lines of logs are sealed one by one.
+together from two, or take the place of one with another name. Lines of logs are sealed one by one.
 """
 
 from __future__ import annotations
