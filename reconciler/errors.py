@@ -2,7 +2,7 @@
 
 BatchctlError                 1   something could not be done; the message says what, why and what to do
 ├── SpecInvalid               3   the specs (or their SQL, or a source they name) are wrong; nothing was sent
-├── Locked                    5   another run holds the state
+├── Locked                    5   another run holds the state, or has taken it over
 ├── Stale                     6   the saved plan no longer fits the state, the specs or its own digests
 ├── Usage                    64   the command line is wrong, or approval is missing
 ├── StateError                1   the state cannot be trusted: truncated, edited, of another project or version
@@ -158,6 +158,6 @@ class Unreachable(BatchError):
 class Interrupted(BatchctlError):
     """SIGINT (130) or SIGTERM (143)."""
 
-    def __init__(self, code: ExitCode) -> None:
-        super().__init__("interrupted", fix="nothing was sent")
+    def __init__(self, code: ExitCode, *, left: str) -> None:
+        super().__init__("interrupted", fix=left)
         self.exit_code = code

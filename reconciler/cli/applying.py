@@ -96,11 +96,12 @@ def command(
         formats=chosen_formats,
     )
     with (
-        cancelled_by_signals(cancel, reporter=reporter, again=again) as run.signals,
+        cancelled_by_signals(cancel, reporter=reporter, again=again) as signals,
         reporter,
         Engine(now=session.now) as engine,
     ):
-        opened = writing(session, what="apply", timeout=lock_timeout, cancel=cancel, reporter=reporter)
+        run.signals = signals
+        opened = writing(session, what="apply", timeout=lock_timeout, signals=signals, reporter=reporter)
         done = run.result(opened, file, engine)
         reporter.close()
         return finish(run, done, again, strict=strict)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from reconciler.state.state import State, TargetState
     from reconciler.state.store import StateStore
 
+LEFT = "nothing was sent, and the state is whole: the same command does what is left of it"
+"""What is said of a command that a signal ended."""
+
 
 def session_of(shared: dict[str, Any]) -> Session:
     """The session of the shared options; wrong documents do not matter, the Project's own excepted."""
@@ -43,10 +46,12 @@ def opened(session: Session, what: str, timeout: float) -> Iterator[StateStore]:
     """The state under its lock; `what` names the command to whoever waits for it."""
     from reconciler.cli.opening import writing
     from reconciler.cli.progress import Reporter
+    from reconciler.cli.signals import cancelled_by_signals
 
     with (
+        cancelled_by_signals(threading.Event(), left=LEFT) as signals,
         Reporter(json_lines=session.common.log_json) as reporter,
-        writing(session, what=what, timeout=timeout, cancel=threading.Event(), reporter=reporter) as (store, _),
+        writing(session, what=what, timeout=timeout, signals=signals, reporter=reporter) as (store, _),
     ):
         yield store
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.byhand import LEFT
 from reconciler.cli.options import common, common_of, waiting
 from reconciler.errors import ConfigurationError, Usage
 
@@ -41,9 +42,9 @@ def command(address: str, audience: str, lock_timeout: float, **shared: Any) -> 
     environment = options.env or ""
     cancel = threading.Event()
     with (
-        cancelled_by_signals(cancel),
+        cancelled_by_signals(cancel, left=LEFT) as signals,
         Reporter(json_lines=options.log_json) as reporter,
-        writing(session, what="import", timeout=lock_timeout, cancel=cancel, reporter=reporter) as (store, permit),
+        writing(session, what="import", timeout=lock_timeout, signals=signals, reporter=reporter) as (store, permit),
     ):
         state = store.read()
         wish = Wish(keys=frozenset({target.key}))

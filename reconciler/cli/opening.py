@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.errors import ConfigurationError, ExitCode, Interrupted
+from reconciler.errors import ConfigurationError
 from reconciler.loader import resolve_key
 from reconciler.spec import KeyRef
 from reconciler.state.bucket import SCHEMES, open_bucket
@@ -27,6 +26,7 @@ from reconciler.state.store import StateStore
 if TYPE_CHECKING:
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import Session
+    from reconciler.cli.signals import Signals
 
 
 def place_of(session: Session, *, cache: Path | None = None) -> Place:
@@ -83,25 +83,37 @@ def reading(session: Session, *, cache: Path | None = None) -> StateReader:
 
 @contextmanager
 def writing(
-    session: Session, *, what: str, timeout: float, cancel: threading.Event, reporter: Reporter
+    session: Session, *, what: str, timeout: float, signals: Signals, reporter: Reporter
 ) -> Iterator[tuple[StateStore, Permit]]:
-    """The state under its lock, and the permit every request to Batch asks for; Locked when another run keeps it."""
+    """The state under its lock, and the permit every request to Batch asks for; Locked when another run keeps it.
+
+    A signal ends the waiting for another run; the lock is never left held because of one.
+    """
     place = place_of(session)
     said = set[str]()
 
     def waiting(text: str) -> None:
-        if cancel.is_set():
-            raise Interrupted(ExitCode.SIGINT)
+        signals.heed()
         if text not in said:
             said.add(text)
             reporter.stage(text)
 
     holder = Holder(text=what, started=session.now, run=ci_run())
-    with (
-        hold(place, timeout_seconds=timeout, holder=holder, waiting=waiting) as permit,
-        StateStore(place, project=session.project.name, environment=session.common.env or "", permit=permit) as store,
-    ):
-        yield store, permit
+    environment = session.common.env or ""
+    signals.noting = True
+    try:
+        with (
+            hold(place, timeout_seconds=timeout, holder=holder, waiting=waiting) as permit,
+            StateStore(place, project=session.project.name, environment=environment, permit=permit) as store,
+        ):
+            try:
+                signals.noting = False
+                signals.heed()
+                yield store, permit
+            finally:
+                signals.noting = True
+    finally:
+        signals.noting = False
 
 
 def ci_run() -> str:

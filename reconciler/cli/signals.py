@@ -17,6 +17,7 @@ from reconciler.errors import ExitCode, Interrupted
 if TYPE_CHECKING:
     from reconciler.cli.progress import Reporter
 
+NOTHING_SENT = "nothing was sent"
 SHOWN = "\x1b[?25h\r\n"
 """The cursor, on a line of its own."""
 
@@ -28,6 +29,10 @@ class Signals:
     first: int | None = None
     sending: bool = False
     """Set by the command before its first write: from now on it ends by itself once `cancel` is set."""
+    noting: bool = False
+    """Set while the lock is taken or let go of, which no signal may cut off: it is noted, for `heed`."""
+    left: str = NOTHING_SENT
+    """How a command that was interrupted leaves things."""
 
     @property
     def code(self) -> ExitCode | None:
@@ -36,24 +41,31 @@ class Signals:
             return None
         return ExitCode.SIGTERM if self.first == signal.SIGTERM else ExitCode.SIGINT
 
+    def heed(self) -> None:
+        """Interrupted if a signal came before the command sends anything."""
+        if self.code is not None and not self.sending:
+            raise Interrupted(self.code, left=self.left)
+
 
 @contextmanager
 def cancelled_by_signals(
-    cancel: threading.Event, *, reporter: Reporter | None = None, again: str = ""
+    cancel: threading.Event, *, reporter: Reporter | None = None, again: str = "", left: str = NOTHING_SENT
 ) -> Iterator[Signals]:
-    """Sets `cancel` on the first signal; Interrupted unless something is being sent. A second one ends the process,
-    as kill would: whatever is written down by then is enough to go on, with `again`.
+    """Sets `cancel` on the first signal; Interrupted, which says what is `left`, unless something is being sent.
 
-    Both are said by the `reporter`, which whoever sends has.
+    A second one ends the process then, as kill would: whatever is written down by then is enough to go on, with
+    `again`. Both are said by the `reporter`, which whoever sends has.
     """
-    signals = Signals()
+    signals = Signals(left=left)
 
     def stop(number: int, _frame: FrameType | None) -> None:
         second, signals.first = signals.first is not None, signals.first or number
         code = signals.code or ExitCode.SIGINT
         cancel.set()
+        if not signals.noting:
+            signals.heed()
         if not signals.sending:
-            raise Interrupted(code)
+            return
         if second:
             text = f"stopped at once: the request in flight may have reached Batch; {again} goes on from here"
             _last(json.dumps({"event": "stopped", "text": text}) if reporter and reporter.json_lines else text)
@@ -67,7 +79,7 @@ def cancelled_by_signals(
     except KeyboardInterrupt:  # what a query that was interrupted ends with, whatever the handler raised
         if signals.code is None:
             raise
-        raise Interrupted(signals.code) from None
+        raise Interrupted(signals.code, left=left) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

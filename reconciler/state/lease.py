@@ -154,12 +154,14 @@ def acquire(
             lease.renew()
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
     try:
-        yield lease
+        thread.start()
+        try:
+            yield lease
+        finally:
+            over.set()
+            thread.join()
     finally:
-        over.set()
-        thread.join()
         lease.release()
 
 

@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,12 +52,14 @@ class Refused(Exception):
 
 
 class Storage:
-    """The bucket. `busy` is how often a write is answered by 429 before one goes through."""
+    """The bucket. `busy` is how often a write is answered by 429 before one goes through; `waits` may hold one back."""
 
     def __init__(self, bucket: str) -> None:
         self.bucket, self.busy = bucket, 0
         self.objects: dict[str, Kept] = {}
         self.uploads: dict[str, dict[int, Kept]] = {}
+        self.waits: Callable[[str, str], None] = lambda _method, _name: None
+        """Called with each request before it is carried out."""
         self.mutex, self.numbers = threading.RLock(), itertools.count(1_700_000_000_000_000)
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -135,6 +137,7 @@ class Storage:
     def serve(self, request: Request) -> Response:
         """One request."""
         bucket, _, name = request.path.removeprefix("/").partition("/")
+        self.waits(request.method, name)
         try:
             with self.mutex:
                 self.authorize(request.headers.get("Authorization", ""))
