@@ -14,7 +14,7 @@ from reconciler.cli.outputs import (
     write_plan,
     write_report,
 )
-from reconciler.errors import ExitCode
+from reconciler.errors import ExitCode, Locked
 
 if TYPE_CHECKING:
     from reconciler.cli.applying import Run
@@ -36,7 +36,7 @@ def finish(run: Run, done: Plan | None, again: str, *, strict: bool) -> int:
     code = stopped or exit_code_of_apply(done, wait=run.wait, strict=strict)
     if run.late is not None:
         say_error(run.late, json_lines=common.log_json)
-        code = unreported(code)
+        code = stopped or (ExitCode.LOCKED if isinstance(run.late, Locked) else unreported(code))
     done = done.model_copy(update={"exit_code": int(code)})
     if has_changes(done):
         done, failed = write_report(done, run.formats, common, again=again, waited=run.wait)

@@ -69,7 +69,8 @@ def write_report(
 
 def unreported(code: ExitCode) -> ExitCode:
     """The exit code of an apply of which a part failed when everything had been sent."""
-    return code if code in (ExitCode.SIGINT, ExitCode.SIGTERM, ExitCode.ERROR) else ExitCode.PARTIAL
+    weightier = (ExitCode.SIGINT, ExitCode.SIGTERM, ExitCode.LOCKED, ExitCode.ERROR)
+    return code if code in weightier else ExitCode.PARTIAL
 
 
 def _closed(error: OSError) -> BatchctlError:

@@ -165,8 +165,8 @@ def unlock(auto_approve: bool, **shared: Any) -> int:
     from reconciler.state.lock import holder_at
 
     place = bare_place_of(session_of(shared))
-    found = lease.heard_of(place) if place.remote else (holder_at(place), None)
-    holder, heard = found or (None, None)
+    heard = lease.heard_of(place) if place.remote else None
+    holder = heard.holder if heard else None if place.remote else holder_at(place)
     if holder is None:
         click.echo("the lock is free")
         return 0
@@ -182,8 +182,8 @@ def unlock(auto_approve: bool, **shared: Any) -> int:
     question = "Is that process dead? If it is not, it may send for 15 seconds more."
     if not approved(question, auto_approve=auto_approve):
         return declined()
-    freed = lease.unlock(place)
-    click.echo(f"freed the lock of {freed}" if freed else "the lock is free")
+    freed = lease.unlock(place, heard)
+    click.echo(f"freed the lock of {holder}" if freed else "the lock is free")
     return 0
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache as once
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 from reconciler.crashpoint import point
 from reconciler.errors import ConfigurationError, StateError
 from reconciler.state import durable
-from reconciler.state.place import TARGETS, Folder, Found, Moved
+from reconciler.state.place import LOCK, TARGETS, Folder, Found, Moved
 from reconciler.state.seal import HEADER, Lines, Plain
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ SCHEMES = tuple(ENDPOINTS)
 _RETRY: dict[str, Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
 _PATIENT = _RETRY | {"max_retries": 20, "backoff": {"max_backoff": timedelta(seconds=1.5)}}
 """For Google, who refuses to replace one name more than once a second: https://cloud.google.com/storage/quotas#objects"""
-_CLIENT = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
+CONNECTING, TIMEOUT, LOCK_TIMEOUT = (timedelta(seconds=seconds) for seconds in (5, 60, 10))
+"""Of one request; of one for the lock far less than its lease, so that a connection that hangs does not lose it."""
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _HINT = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a web identity, or the machine's role; AWS_REGION",
@@ -49,8 +51,9 @@ class Bucket:
 
     remote = True
 
-    def __init__(self, store: ObjectStore, *, url: str, cache: Path) -> None:
-        self._store, self.url = store, url.rstrip("/")
+    def __init__(self, opened: Callable[[timedelta], ObjectStore], *, url: str, cache: Path) -> None:
+        """`opened` makes a client whose requests end by themselves after a time."""
+        self._store, self._soon, self.url = opened(TIMEOUT), once(lambda: opened(LOCK_TIMEOUT)), url.rstrip("/")
         self._cache = Folder(cache)
         self._scheme = url.partition("://")[0]
 
@@ -69,7 +72,7 @@ class Bucket:
 
         with self._explained(f"read {self.show(name)}"):
             try:
-                answer = obstore.get(self._store, name)
+                answer = obstore.get(self._soon() if name == LOCK else self._store, name)
                 data = bytes(answer.bytes())
             except FileNotFoundError as error:
                 self._bucket_exists(error)
@@ -105,8 +108,9 @@ class Bucket:
         mode: PutMode = "create" if before is None else _version(before)
         point(f"{name}: begin")
         with self._explained(f"write {self.show(name)}"):
+            store = self._soon() if name == LOCK else self._store
             try:
-                done = obstore.put(self._store, name, data, mode=mode, use_multipart=False)
+                done = obstore.put(store, name, data, mode=mode, use_multipart=False)
             except (AlreadyExistsError, PreconditionError, FileNotFoundError) as error:
                 if isinstance(error, FileNotFoundError):
                     self._bucket_exists(error)
@@ -225,19 +229,23 @@ def open_bucket(url: str, *, cache: Path, environ: Mapping[str, str]) -> Bucket:
             fix=f"write e.g. url: {parts.scheme}://crm-state/prod",
         )
     retry = _PATIENT if parts.scheme == "gs" else _RETRY
-    options: dict[str, Any] = {"client_options": dict(_CLIENT), "retry_config": retry}
+    options: dict[str, Any] = {"retry_config": retry}
+    client: dict[str, Any] = {"connect_timeout": CONNECTING}
     if any(_is_local(environ.get(name, "")) for name in ENDPOINTS[parts.scheme]):
-        options["client_options"]["allow_http"] = True
+        client["allow_http"] = True
     if parts.scheme == "s3" and environ.get("AWS_PROFILE") and not environ.get("AWS_ACCESS_KEY_ID"):
         options["credential_provider"] = _profile(environ["AWS_PROFILE"])
     kinds: dict[str, Callable[..., ObjectStore]] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
+
+    def opened(timeout: timedelta) -> ObjectStore:
+        return kinds[parts.scheme](parts.netloc, prefix=prefix, client_options=client | {"timeout": timeout}, **options)
+
     try:
-        store = kinds[parts.scheme](parts.netloc, prefix=prefix, **options)
+        return Bucket(opened, url=url, cache=cache)
     except (BaseError, ValueError) as error:
         raise ConfigurationError(
             f"the state {url} cannot be opened", why=_reason(error), fix=f"set {_HINT[parts.scheme]}"
         ) from None
-    return Bucket(store, url=url, cache=cache)
 
 
 def _profile(name: str) -> Any:

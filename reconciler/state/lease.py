@@ -5,8 +5,8 @@
     at the end replace it by a free one
 
 A lease counts from before the heartbeat that renewed it was sent, by the longer of two clocks, so that a machine that
-slept knows. Others take it over only after they have seen it unchanged for a whole lease, or when the store says that
-it was renewed so long ago that no clock it accepts requests from could be wrong by that much.
+slept knows. Others take it over only after they have seen it unchanged for a whole lease themselves: what another clock
+says of it counts for nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,11 +23,7 @@ import orjson
 
 from reconciler.errors import Locked, StateError
 from reconciler.state.holder import UNKNOWN, Holder, decode_holder, holder_fields
-from reconciler.state.place import Found, Moved, Place
-
-LOCK = "lock"
-LONG_AGO = 16 * 60.0
-"""Stores refuse requests whose time is off by more than 15 minutes: a lock renewed longer ago is no clock's fault."""
+from reconciler.state.place import LOCK, Found, Moved, Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +33,10 @@ class Terms:
     lease: float = 60.0
     heartbeat: float = 15.0
     poll: float = 1.0
+    """Between two looks at somebody else's lock, and after a renewal that failed."""
+
+
+TERMS = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class Lease:
         self._id, self._beat = uuid.uuid4().hex, 0
         self._found: Found | None = None
         self._renewed = _clocks()
-        self._lost = ""
+        self._lost = self._failed = ""
+        """Why the lock is not ours any more, and why the newest renewal failed; both stay empty while all is well."""
         self._mutex = threading.Lock()
 
     def take(self, before: Found | None) -> bool:
@@ -71,39 +72,36 @@ class Lease:
                     raise
                 return True
 
-    def renew(self) -> None:
-        """A heartbeat. Where the store cannot be reached the lease goes on running out."""
+    def renew(self) -> bool:
+        """A heartbeat; whether the lease is as long as ever. Where the store does not answer it goes on running out."""
         with self._mutex:
             if self._lost or self._expired():
-                return
+                return False
             try:
                 self._rewrite()
-            except StateError:
-                return
+            except StateError as error:
+                self._failed = ", ".join(part for part in (error.what, error.why) if part)
+                return False
+            return not self._lost
 
     def require(self, seconds: float) -> None:
-        """Returns only if a request that takes `seconds` at most would end within the lease; Locked otherwise."""
-        if self._left() < seconds and not self._lost:
-            self.renew()
-        if self._lost or self._left() < seconds:
-            with self._mutex:
-                self._expired()
-                why = self._lost or f"{self._place.show(LOCK)} could not be renewed in time"
-            raise Locked(
-                "this run does not hold the state's lock any more, so it sends nothing more",
-                why=why,
-                fix="run batchctl apply again; what was accepted is written down",
-            )
+        """Returns only if a request that takes `seconds` at most would end within the lease; else Locked, for good.
+
+        Renews it first where it runs short, again and again as long as it lasts where the store does not answer.
+        """
+        while not self._lost and self._left() < seconds and not self.renew():
+            time.sleep(self._terms.poll)
+        if not self._lost and self._left() >= seconds:
+            return
+        with self._mutex:
+            if not self._expired():
+                self._lost = f"the lease of {self._terms.lease:.0f} s could not be renewed in time"
+        raise lost(self._lost)
 
     def release(self) -> None:
         """Frees the lock, if it is still ours. A store that cannot be reached lets it run out instead."""
-        with self._mutex:
-            if self._lost or self._expired():
-                return
-            try:
-                self._rewrite(free=True)
-            except StateError:
-                return
+        with self._mutex, suppress(StateError):
+            self._rewrite(free=True)
 
     def _rewrite(self, *, free: bool = False) -> None:
         """Writes over our own entry, the newest one where the answer to a write was lost; else the lock is lost."""
@@ -123,12 +121,13 @@ class Lease:
             self._found = self._place.replace(LOCK, orjson.dumps(fields), before=before)
         except Moved:
             return False
-        self._renewed = begun
+        self._renewed, self._failed = begun, ""
         return True
 
     def _expired(self) -> bool:
-        if self._left() <= 0:
-            self._lost = self._lost or f"the lease of {self._terms.lease:.0f} s ran out while this process was paused"
+        if self._left() <= 0 and not self._lost:
+            why = f"and was not renewed: {self._failed}" if self._failed else "while this process was paused"
+            self._lost = f"the lease of {self._terms.lease:.0f} s ran out {why}"
         return bool(self._lost)
 
     def _left(self) -> float:
@@ -146,12 +145,14 @@ def acquire(
     terms: Terms | None = None,
 ) -> Iterator[Lease]:
     """Holds the lock for the block; waits at most `timeout_seconds` for another holder, then raises Locked."""
-    lease = _acquired(place, holder, timeout_seconds, waiting, terms or Terms())
+    terms = terms or TERMS
+    lease = _acquired(place, holder, timeout_seconds, waiting, terms)
     over = threading.Event()
 
     def beat() -> None:
-        while not over.wait((terms or Terms()).heartbeat):
-            lease.renew()
+        renewed = True
+        while not over.wait(terms.heartbeat if renewed else min(terms.heartbeat, terms.poll)):
+            renewed = lease.renew()
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     try:
@@ -167,45 +168,53 @@ def acquire(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """When whoever holds the lock was last heard from. Seconds, by this machine's clock and the store's."""
+    """Who holds the lock, UNKNOWN perhaps, and when that was last heard from. Seconds, by this machine's clock."""
 
+    holder: Holder
+    id: str
+    """Another one for each time the lock is taken."""
     ago: float
     lease: float
 
     def __str__(self) -> str:
         if self.ago < self.lease:
             return f"still alive {self.ago:.0f} s ago: its lease of {self.lease:.0f} s has not ended"
-        return f"last heard from {self.ago:,.0f} s ago: its lease of {self.lease:.0f} s has ended"
+        clock = "by this machine's clock its lease"
+        return f"last heard from {self.ago:,.0f} s ago: {clock} of {self.lease:.0f} s has ended"
 
 
-def heard_of(place: Place) -> tuple[Holder, Heard] | None:
-    """Who holds the lock, UNKNOWN perhaps, and when it was renewed; None when it is free."""
+def heard_of(place: Place) -> Heard | None:
+    """Who holds the lock, and when it was renewed; None when it is free."""
     found = place.read(LOCK)
     entry = _entry(found)
     if found is None or entry.free:
         return None
     ago = max((datetime.now(UTC) - found.modified).total_seconds(), 0.0)
-    return entry.holder or UNKNOWN, Heard(ago=ago, lease=entry.lease)
+    return Heard(holder=entry.holder or UNKNOWN, id=entry.id, ago=ago, lease=entry.lease)
 
 
 def holder_of(place: Place) -> Holder | None:
     """Who holds the lock, UNKNOWN perhaps; None when it is free. Whether that process is alive cannot be seen."""
     found = heard_of(place)
-    return None if found is None else found[0]
+    return None if found is None else found.holder
 
 
-def unlock(place: Place) -> Holder | None:
-    """Frees the lock whoever holds it; who did, None when nobody."""
+def unlock(place: Place, heard: Heard) -> bool:
+    """Frees the lock if it is held as it was heard of; whether it was held. Locked where somebody else has taken it."""
     while (found := place.read(LOCK)) is not None:
         entry = _entry(found)
         if entry.free:
-            return None
-        try:
+            return False
+        if entry.id != heard.id:
+            raise Locked(
+                "another run has taken the lock meanwhile, so nothing was freed",
+                why=str(entry.holder or UNKNOWN),
+                fix="run batchctl state unlock again if that one is dead",
+            )
+        with suppress(Moved):
             place.replace(LOCK, orjson.dumps({"format": 1, "id": uuid.uuid4().hex, "free": True}), before=found)
-        except Moved:
-            continue
-        return entry.holder or UNKNOWN
-    return None
+            return True
+    return False
 
 
 def _acquired(
@@ -220,25 +229,19 @@ def _acquired(
         if seen is None or found is None or found.stamp != seen.stamp:
             seen, since = found, time.monotonic()
         entry = _entry(found)
-        if (entry.free or _abandoned(found, entry, time.monotonic() - since)) and lease.take(found):
+        if (entry.free or time.monotonic() - since >= entry.lease) and lease.take(found):
             return lease
         who = str(entry.holder or "its holder has not said who it is")
         if time.monotonic() >= until:
             raise Locked(
                 "another run holds the state",
                 why=who,
-                fix=f"wait for it, or wait longer with --lock-timeout; if it is dead, its lease ends within "
-                f"{entry.lease:.0f} s, or free it at once: batchctl state unlock",
+                fix=f"wait for it, or wait longer with --lock-timeout: more than {entry.lease:.0f} takes it over if it "
+                "is dead; or free it at once: batchctl state unlock",
             )
         if waiting is not None:
             waiting(f"waiting for {who}")
         time.sleep(min(terms.poll, max(until - time.monotonic(), 0.01)))
-
-
-def _abandoned(found: Found | None, entry: _Entry, unchanged: float) -> bool:
-    if found is None:
-        return True
-    return unchanged >= entry.lease or (datetime.now(UTC) - found.modified).total_seconds() > LONG_AGO + entry.lease
 
 
 def _entry(found: Found | None) -> _Entry:
@@ -251,7 +254,16 @@ def _entry(found: Found | None) -> _Entry:
             str(fields["id"]), free, None if free else decode_holder(fields), float(fields.get("lease", 60.0))
         )
     except (ValueError, KeyError, TypeError):
-        return _Entry("", False, None)
+        return _Entry(found.data.hex(), False, None)
+
+
+def lost(why: str) -> Locked:
+    """What whoever asks is told once a lock is not ours any more."""
+    return Locked(
+        "this run does not hold the state's lock any more, so it sends nothing more",
+        why=why,
+        fix="run batchctl apply again; what was accepted is written down",
+    )
 
 
 def _clocks() -> tuple[float, float]:

@@ -16,7 +16,7 @@ from reconciler.errors import StateError
 from reconciler.state import durable
 from reconciler.state.seal import HEADER, Lines, Plain
 
-STATE, PREVIOUS, TARGETS = "state.json", "previous/", "targets/"
+STATE, PREVIOUS, TARGETS, LOCK = "state.json", "previous/", "targets/", "lock"
 Stamp = tuple[object, ...]
 LEFT_OVER = f".*{durable.TEMPORARY}"
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from reconciler.errors import StateError
 from reconciler.scratch import Scratch
 from reconciler.state import durable
-from reconciler.state.place import PREVIOUS, STATE, TARGETS, Folder, Found, Place
+from reconciler.state.place import LOCK, PREVIOUS, STATE, TARGETS, Folder, Found, Place
 from reconciler.state.seal import Lines, Seal, through
 
-OPEN_NAMES = ("lock",)
+OPEN_NAMES = (LOCK,)
 ROWS = ".parquet"
 """End of the names of files that may be large."""
 

@@ -15,13 +15,13 @@ import pytest
 
 from reconciler.emulator import Options, running
 from reconciler.state.bucket import open_bucket
-from reconciler.state.lease import unlock
 from tests.apply.people import LINKS, night, opened
 from tests.apply.shop import Shop, environment
 from tests.apply.soak import SOAK, count
 from tests.apply.test_kill import converge, killed
 from tests.apply.warm import Warm
 from tests.stores import servers
+from tests.stores.test_lease import free
 
 WORLDS, KILLS = (30, 30) if SOAK else (1, 3)
 
@@ -36,7 +36,7 @@ def keeping(where: str, root: Path, chance: random.Random) -> Iterator[tuple[str
         url = f"s3://{servers.BUCKET}/{uuid.uuid4().hex}"
 
         def mend() -> None:
-            unlock(open_bucket(url, cache=root.parent / "operator", environ=os.environ))
+            free(open_bucket(url, cache=root.parent / "operator", environ=os.environ))
             if chance.random() < 0.7:
                 shutil.rmtree(root / ".batchctl", ignore_errors=True)
 

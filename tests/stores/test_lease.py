@@ -10,17 +10,21 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
 import pytest
 
 from reconciler.errors import Locked, StateError
+from reconciler.state.bucket import open_bucket
 from reconciler.state.holder import UNKNOWN, Holder
-from reconciler.state.lease import LOCK, Terms, acquire, heard_of, holder_of, unlock
-from reconciler.state.place import Folder, Found
+from reconciler.state.lease import Heard, Terms, acquire, heard_of, holder_of, unlock
+from reconciler.state.place import LOCK, Folder, Found, Place
 from reconciler.state.store import StateStore
+from tests.apply.shop import environment
 from tests.state.kit import NOW, state
+from tests.stores import servers
 from tests.stores.conftest import Somewhere
 
 ME = Holder(text="apply", started=NOW, run="https://ci.example/runs/7", pid=4711, host="runner-1")
@@ -35,6 +39,13 @@ def wait_for(true: Callable[[], bool], seconds: float = 20.0) -> None:
         assert time.monotonic() < until
 
 
+def free(place: Place) -> None:
+    """What an operator does who knows that the holder of the lock is dead."""
+    heard = heard_of(place)
+    if heard is not None:
+        unlock(place, heard)
+
+
 def test_a_second_run_is_told_who_holds_it(bucket: Somewhere) -> None:
     assert holder_of(bucket.place()) is None
     with acquire(bucket.place(), timeout_seconds=0, holder=ME) as lease:
@@ -45,7 +56,7 @@ def test_a_second_run_is_told_who_holds_it(bucket: Somewhere) -> None:
             acquire(bucket.place("two"), timeout_seconds=1, holder=ME, waiting=said.append, terms=STILL),
         ):
             pytest.fail("two hold it")
-        assert "--lock-timeout" in caught.value.fix
+        assert "--lock-timeout: more than 60 takes it over" in caught.value.fix
         assert "batchctl state unlock" in caught.value.fix
         assert said
         lease.require(30.0)
@@ -112,22 +123,24 @@ def test_no_request_starts_that_could_outlast_the_lease(s3: Somewhere) -> None:
 def test_a_lease_that_runs_short_is_renewed_before_a_request(s3: Somewhere) -> None:
     terms = Terms(lease=30.0, heartbeat=60.0)
     with acquire(s3.place(), timeout_seconds=0, holder=ME, terms=terms) as lease:
-        before = beat(s3)
-        wait_for(lambda: lease.require(29.0) is None and beat(s3) > before)
+        before = beat(s3.place("two"))
+        wait_for(lambda: lease.require(29.0) is None and beat(s3.place("two")) > before)
 
 
 def test_a_heartbeat_keeps_it(bucket: Somewhere) -> None:
     with acquire(bucket.place(), timeout_seconds=0, holder=ME, terms=Terms(heartbeat=0.02)) as lease:
-        wait_for(lambda: beat(bucket) > 3)
+        wait_for(lambda: beat(bucket.place("two")) > 3)
         lease.require(30.0)
 
 
 class Mumbling(Folder):
-    """A place whose answer to a write is lost once, after the write took effect."""
+    """A place whose answer to a write is lost once, after the write took effect; or which is gone."""
 
-    silent = False
+    silent, gone = False, False
 
     def replace(self, name: str, data: bytes, *, before: Found | None, keep: str | None = None) -> Found:
+        if self.gone:
+            raise StateError("could not write the lock", why="no answer from the store")
         found = super().replace(name, data, before=before, keep=keep)
         if self.silent:
             self.silent = False
@@ -147,6 +160,41 @@ def test_a_heartbeat_whose_answer_was_lost_loses_nothing(tmp_path: Path) -> None
     assert holder_of(place) is None
 
 
+def test_why_a_lease_ran_out_is_said_and_that_it_did_is_final(tmp_path: Path) -> None:
+    place = Mumbling(tmp_path)
+    with acquire(place, timeout_seconds=0, holder=ME, terms=Terms(lease=1.0, heartbeat=60.0, poll=0.02)) as lease:
+        place.gone = True
+        with pytest.raises(Locked, match=r"ran out and was not renewed: could not write the lock, no answer"):
+            lease.require(1.0)
+        place.gone = False
+        with pytest.raises(Locked, match="was not renewed"):
+            lease.require(0.0)
+    assert holder_of(place) is None, "it was still its own, and is free"
+
+
+def test_a_heartbeat_whose_connection_hangs_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.state.bucket.LOCK_TIMEOUT", timedelta(seconds=0.5))
+    hangs, over = threading.Event(), threading.Event()
+
+    def one(method: str, name: str) -> None:
+        if (method, name) == ("PUT", "prod/lock") and not hangs.is_set():
+            hangs.set()
+            over.wait(60)
+
+    with servers.google() as (kept, environ), environment(environ):
+        place = open_bucket("gs://crm-state/prod", cache=tmp_path, environ=environ)
+        with acquire(place, timeout_seconds=0, holder=ME, terms=Terms(heartbeat=0.02, poll=0.02)) as lease:
+            kept.waits = one
+            assert hangs.wait(20)
+            before = beat(place)
+            wait_for(lambda: beat(place) > before)
+            lease.require(30.0)
+            over.set()
+            wait_for(lambda: beat(place) > before + 2)
+            lease.require(30.0)
+        assert holder_of(place) is None
+
+
 @pytest.mark.parametrize("before", ["nobody", "somebody"])
 def test_a_lock_whose_first_answer_was_lost_is_held(tmp_path: Path, before: str) -> None:
     place = Mumbling(tmp_path)
@@ -160,14 +208,46 @@ def test_a_lock_whose_first_answer_was_lost_is_held(tmp_path: Path, before: str)
     assert holder_of(place) is None
 
 
-def test_unlock_frees_it_and_names_the_holder(bucket: Somewhere) -> None:
-    assert unlock(bucket.place()) is None
+def heard(place: Place) -> Heard:
+    """Of a lock that is held."""
+    found = heard_of(place)
+    assert found is not None
+    return found
+
+
+def test_unlock_frees_it_and_its_holder_notices(bucket: Somewhere) -> None:
     with acquire(bucket.place(), timeout_seconds=0, holder=ME, terms=STILL) as lease:
-        assert unlock(bucket.place("two")) == ME
-        assert unlock(bucket.place("two")) is None
+        shown = heard(bucket.place("two"))
+        assert shown.holder == ME
+        lease.renew()
+        assert unlock(bucket.place("two"), shown), "renewed or not, it is that run's"
+        assert not unlock(bucket.place("two"), shown)
         lease.renew()
         with pytest.raises(Locked, match="somebody freed it"):
             lease.require(1.0)
+
+
+def test_unlock_does_not_free_what_another_run_took_meanwhile(bucket: Somewhere) -> None:
+    with acquire(bucket.place(), timeout_seconds=0, holder=ME, terms=STILL):
+        shown = heard(bucket.place("two"))
+    other = Holder(text="import", started=NOW)
+    with acquire(bucket.place(), timeout_seconds=0, holder=other, terms=STILL) as lease:
+        with pytest.raises(Locked, match=r"nothing was freed\nimport \(process"):
+            unlock(bucket.place("two"), shown)
+        lease.renew()
+        lease.require(30.0)
+
+
+def test_a_clock_that_is_ahead_takes_over_no_lock_that_lives(tmp_path: Path) -> None:
+    place = Folder(tmp_path)
+    with acquire(place, timeout_seconds=0, holder=ME, terms=STILL) as lease:
+        os.utime(tmp_path / LOCK, (time.time() - 3600,) * 2)
+        with (
+            pytest.raises(Locked, match="another run holds the state"),
+            acquire(place, timeout_seconds=0.1, holder=ME, terms=STILL),
+        ):
+            pytest.fail("two hold it")
+        lease.require(30.0)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +255,7 @@ def test_unlock_frees_it_and_names_the_holder(bucket: Somewhere) -> None:
     [
         (-5, "still alive 0 s ago: its lease of 60 s has not ended"),
         (50, "still alive 50 s ago: its lease of 60 s has not ended"),
-        (3700, "last heard from 3,700 s ago: its lease of 60 s has ended"),
+        (3700, "last heard from 3,700 s ago: by this machine's clock its lease of 60 s has ended"),
     ],
 )
 def test_whether_a_holder_was_heard_from_within_its_lease_is_said(tmp_path: Path, ago: int, said: str) -> None:
@@ -183,9 +263,8 @@ def test_whether_a_holder_was_heard_from_within_its_lease_is_said(tmp_path: Path
     assert heard_of(place) is None
     with acquire(place, timeout_seconds=0, holder=ME, terms=STILL):
         os.utime(tmp_path / LOCK, (time.time() - ago,) * 2)
-        found = heard_of(place)
-    assert found is not None
-    assert (found[0], str(found[1])) == (ME, said)
+        found = heard(place)
+    assert (found.holder, str(found)) == (ME, said)
     assert heard_of(place) is None
 
 
@@ -197,7 +276,11 @@ def test_a_lock_that_cannot_be_read_is_held_by_somebody(s3: Somewhere) -> None:
         acquire(s3.place(), timeout_seconds=0.1, holder=ME, terms=STILL),
     ):
         pytest.fail("it is held")
-    assert unlock(s3.place()) == UNKNOWN
+    shown = heard(s3.place())
+    s3.place().put(LOCK, b"[")
+    with pytest.raises(Locked, match="nothing was freed"):
+        unlock(s3.place(), shown)
+    free(s3.place())
     assert holder_of(s3.place()) is None
 
 
@@ -234,8 +317,8 @@ def test_a_process_paused_longer_than_its_lease_sends_nothing_more(s3: Somewhere
             assert "ran out" in process.communicate(timeout=30)[0]
 
 
-def beat(where: Somewhere) -> int:
+def beat(place: Place) -> int:
     """Heartbeats so far."""
-    found = where.place("watching").read(LOCK)
+    found = place.read(LOCK)
     assert found is not None
     return int(orjson.loads(found.data)["beat"])

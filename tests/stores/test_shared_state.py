@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.emulator import Options, running
-from reconciler.state.lease import unlock
 from reconciler.state.reader import StateReader
 from tests.cli.kit import AUDIENCE, FILES, Command, people
 from tests.conftest import MakeProject
 from tests.stores.conftest import Somewhere
+from tests.stores.test_lease import free
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_killed_anywhere_the_next_run_converges_without_a_full_upload(
         project.table("data/people.parquet", people(42 + turn, loyal=32 + turn))
         killed = batchctl.process("apply", "--auto-approve", BATCHCTL_CRASH_AT=str(at))
         assert killed.returncode == -signal.SIGKILL, (points[at - 1], killed.stderr)
-        unlock(s3.place("operator"))
+        free(s3.place("operator"))
         if disk == "lost":
             lose_the_disk(batchctl)
         resumed = json.loads(batchctl.ok("apply", "--auto-approve", "--format", "json"))

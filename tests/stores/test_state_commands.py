@@ -6,7 +6,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,9 @@ import pytest
 from reconciler.emulator import Options, running
 from reconciler.state.document import decode, encode
 from reconciler.state.holder import Holder
-from reconciler.state.lock import hold
+from reconciler.state.lock import hold, holder_at
 from reconciler.state.place import Place
-from tests.cli.kit import FILES, Command, people
+from tests.cli.kit import FILES, Command, Typed, people
 from tests.conftest import MakeProject
 from tests.state.kit import NOW
 from tests.stores.conftest import Somewhere, somewhere
@@ -240,6 +241,35 @@ def test_unlock_names_the_holder(batchctl: Applied) -> None:
         else:
             assert (done.returncode, "freed the lock of apply" in done.stdout) == (0, True)
             assert re.search(r"\nstill alive \d s ago: its lease of 60 s has not ended\n", done.stdout), done
+
+
+class Thinking(Typed):
+    """A person who says yes once something else has happened."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def readline(self, *_: object) -> str:
+        self._meanwhile()
+        return "yes\n"
+
+
+def test_unlock_frees_nothing_but_what_the_person_was_asked_about(batchctl: Applied) -> None:
+    first, second = (Holder(text="apply", started=NOW, run=f"https://ci.example/{n}") for n in (7, 8))
+    with ExitStack() as ours, ExitStack() as other:
+        ours.enter_context(hold(batchctl.place, timeout_seconds=0, holder=first))
+
+        def meanwhile() -> None:
+            ours.close()
+            other.enter_context(hold(batchctl.place, timeout_seconds=0, holder=second))
+
+        done = batchctl("state", "unlock", stdin=Thinking(meanwhile))
+        assert (done.returncode, "nothing was freed" in done.stderr) == (5, True), done
+        assert "https://ci.example/7" in done.stdout
+        assert "https://ci.example/8" in done.stderr
+        assert holder_at(batchctl.place) == second
+    assert holder_at(batchctl.place) is None
 
 
 def test_an_unfinished_target_is_not_moved_nor_folded(batchctl: Applied, project: MakeProject, tmp_path: Path) -> None:
