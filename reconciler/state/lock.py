@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -16,9 +17,8 @@ import orjson
 from reconciler.errors import Locked, StateError
 from reconciler.state import durable, lease
 from reconciler.state.holder import UNKNOWN, Holder, decode_holder, holder_fields
-from reconciler.state.place import Place
+from reconciler.state.place import LOCK, Place
 
-FILE = "lock"
 _PAUSE = 0.05
 _PATIENT = 10
 """Attempts after which whoever waits is told why."""
@@ -38,8 +38,8 @@ def hold(
         with lease.acquire(place, timeout_seconds=timeout_seconds, holder=holder, waiting=waiting) as held:
             yield held.require
     else:
-        with acquire(place.folder, timeout_seconds=timeout_seconds, holder=holder, waiting=waiting):
-            yield _lasts
+        with acquire(place.folder, timeout_seconds=timeout_seconds, holder=holder, waiting=waiting) as permit:
+            yield permit
 
 
 def holder_at(place: Place) -> Holder | None:
@@ -47,42 +47,50 @@ def holder_at(place: Place) -> Holder | None:
     return lease.holder_of(place) if place.remote else holder_of(place.folder)
 
 
-def _lasts(seconds: float) -> None:
-    """The operating system's lock lasts as long as the process."""
-
-
 @contextmanager
 def acquire(
     root: Path, *, timeout_seconds: float, holder: Holder, waiting: Callable[[str], None] | None = None
-) -> Iterator[None]:
+) -> Iterator[Permit]:
     """Holds the lock of the state folder `root` for the block; waits at most `timeout_seconds` for another holder.
 
-    Raises Locked, which names the holder, or StateError where the folder cannot be written or cannot lock.
+    Raises Locked, which names the holder, or StateError where the folder cannot be written or cannot lock. It lasts as
+    long as the process, unless somebody removes its file: who comes next locks another one.
     """
-    with durable.explained(f"lock the state folder {root}"):
-        durable.private_folder(root)
-        handle = os.open(root / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        _wait(handle, root, timeout_seconds, waiting)
-        with durable.explained(f"write the lock file {root / FILE}"):
-            _write(handle, orjson.dumps(holder_fields(holder), option=orjson.OPT_APPEND_NEWLINE))
-        try:
-            yield
-        finally:
-            os.ftruncate(handle, 0)
-    finally:
-        os.close(handle)
+    until = time.monotonic() + timeout_seconds
+    for attempt in itertools.count():
+        with _opened(root) as handle:
+            with durable.explained(f"lock the state folder {root}"):
+                ours = _taken(handle, fcntl.LOCK_EX) and _is_there(handle, root)
+            if ours:
+                with durable.explained(f"write the lock file {root / LOCK}"):
+                    _write(handle, orjson.dumps(holder_fields(holder), option=orjson.OPT_APPEND_NEWLINE))
+                try:
+                    yield partial(_permit, handle, root)
+                finally:
+                    os.ftruncate(handle, 0)
+                return
+            other = _read(handle)
+        if attempt and time.monotonic() >= until:  # twice at least: somebody may only be asking who holds it
+            raise Locked(
+                "another run holds the state",
+                why=f"{other or 'its holder has not said who it is'}",
+                fix="wait for it, or wait longer with --lock-timeout; "
+                f"{root / LOCK} is free the moment that process ends",
+            )
+        if waiting is not None and attempt >= _PATIENT:
+            waiting(f"waiting for {other or 'another run'}")
+        time.sleep(_PAUSE)
 
 
 def holder_of(root: Path) -> Holder | None:
     """Who holds the lock now, UNKNOWN perhaps; None when nobody does."""
     try:
-        handle = os.open(root / FILE, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(root / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         why, fix = error.strerror or "", "run as the user it belongs to"
-        raise StateError(f"{root / FILE} cannot be read", why=why, fix=fix) from error
+        raise StateError(f"{root / LOCK} cannot be read", why=why, fix=fix) from error
     try:
         if _taken(handle, fcntl.LOCK_SH):
             return None
@@ -91,22 +99,29 @@ def holder_of(root: Path) -> Holder | None:
         os.close(handle)
 
 
-def _wait(handle: int, root: Path, timeout_seconds: float, waiting: Callable[[str], None] | None) -> None:
-    until = time.monotonic() + timeout_seconds
+@contextmanager
+def _opened(root: Path) -> Iterator[int]:
+    """The lock's file, made where there is none."""
     with durable.explained(f"lock the state folder {root}"):
-        for attempt in itertools.count():
-            if _taken(handle, fcntl.LOCK_EX):
-                return
-            if attempt and time.monotonic() >= until:  # twice at least: somebody may only be asking who holds it
-                break
-            if waiting is not None and attempt == _PATIENT:
-                waiting(f"waiting for {_read(handle) or 'another run'}")
-            time.sleep(_PAUSE)
-    raise Locked(
-        "another run holds the state",
-        why=f"{_read(handle) or 'its holder has not said who it is'}",
-        fix=f"wait for it, or wait longer with --lock-timeout; {root / FILE} is free the moment that process ends",
-    )
+        durable.private_folder(root)
+        handle = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _permit(handle: int, root: Path, _seconds: float) -> None:
+    if not _is_there(handle, root):
+        raise lease.lost(f"{root / LOCK} was removed, which it never need be: it is free the moment its process ends")
+
+
+def _is_there(handle: int, root: Path) -> bool:
+    """Whether the open file still is the lock of the folder."""
+    try:
+        return os.path.samestat(os.fstat(handle), (root / LOCK).lstat())
+    except OSError:
+        return False
 
 
 def _taken(handle: int, kind: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from reconciler.errors import Locked, StateError
 from reconciler.state.holder import Holder
 from reconciler.state.lock import acquire, holder_of
 from tests.state.kit import NOW, python
+from tests.stores.test_lease import wait_for
 
 HOLD = """
 import sys
@@ -107,6 +109,42 @@ if os.geteuid() == 0:
 with acquire(Path(sys.argv[1]), timeout_seconds=0, holder=Holder(text="apply", started=NOW)):
     pass
 """
+
+
+def test_who_holds_a_file_that_was_removed_holds_nothing(tmp_path: Path) -> None:
+    with acquire(tmp_path, timeout_seconds=0, holder=ME) as permit:
+        permit(30.0)
+        (tmp_path / "lock").unlink()
+        with pytest.raises(Locked, match="lock was removed"):
+            permit(30.0)
+        with acquire(tmp_path, timeout_seconds=0, holder=ME) as other:
+            other(30.0)
+            with pytest.raises(Locked, match="sends nothing more"):
+                permit(0.0)
+        with pytest.raises(Locked, match="sends nothing more"):
+            permit(0.0)
+
+
+def test_who_waits_at_a_file_that_is_removed_waits_for_the_next_holder(tmp_path: Path) -> None:
+    first, second = (Holder(text=text, started=NOW) for text in ("apply", "import"))
+    said, inside = set[str](), threading.Event()
+
+    def wait() -> None:
+        with acquire(tmp_path, timeout_seconds=60, holder=ME, waiting=said.add):
+            inside.set()
+
+    thread = threading.Thread(target=wait)
+    with acquire(tmp_path, timeout_seconds=0, holder=first):
+        thread.start()
+        wait_for(lambda: f"waiting for {first}" in said)
+        (tmp_path / "lock").unlink()
+        other = acquire(tmp_path, timeout_seconds=0, holder=second)
+        other.__enter__()
+    wait_for(lambda: f"waiting for {second}" in said)
+    assert not inside.is_set()
+    other.__exit__(None, None, None)
+    thread.join(20)
+    assert inside.is_set()
 
 
 def test_a_folder_that_may_not_be_written_is_one_clear_error(tmp_path: Path) -> None:
