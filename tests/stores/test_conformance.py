@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import urllib.request
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +16,7 @@ from reconciler.state.place import Moved
 from reconciler.state.reader import StateReader
 from reconciler.state.state import DataFile
 from reconciler.state.store import StateStore
+from tests.batch.kit import Say, serving
 from tests.state.kit import state, target
 from tests.stores import servers
 from tests.stores.conftest import Somewhere
@@ -163,6 +166,29 @@ def test_objects_and_lock_carry_the_encryption_headers(s3: Somewhere, monkeypatc
         answer = head(s3, name)
         assert answer["x-amz-server-side-encryption"] == "aws:kms", name
         assert answer["x-amz-server-side-encryption-aws-kms-key-id"] == "key-1", name
+
+
+def test_an_encryption_key_of_azure_goes_with_every_object_and_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = base64.b64encode(b"k" * 32).decode()
+    monkeypatch.setenv("AZURE_STORAGE_ENCRYPTION_KEY", key)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", servers.ACCOUNT)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", servers.DEVELOPMENT_KEY)
+    kept = {"etag": '"1"', "last-modified": "Tue, 03 Nov 2026 12:30:00 GMT"}
+    with serving(by=lambda _: Say(201, headers=kept)) as script:
+        monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", script.url)
+        place = open_bucket("az://crm-state/prod", cache=tmp_path, environ=os.environ)
+        found = place.replace("state.json", b"{}", before=None)
+        place.replace("state.json", b"{ }", before=found, keep="previous/state-1.json")
+        place.replace("lock", b"{}", before=None)
+    assert [seen.path.rpartition("/")[2] for seen in script.seen] == [
+        "state.json",
+        "state-1.json",
+        "state.json",
+        "lock",
+    ]
+    assert [seen.headers.get("x-ms-encryption-key") for seen in script.seen] == [key] * 4
 
 
 def head(where: Somewhere, name: str) -> dict[str, str]:
