@@ -17,7 +17,7 @@ from reconciler.cli.outputs import (
 from reconciler.errors import ExitCode, Locked
 
 if TYPE_CHECKING:
-    from reconciler.cli.applying import Run
+    from reconciler.cli.carrying import Run
     from reconciler.plan import Plan
 
 

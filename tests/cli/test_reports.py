@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.applying import Run
+from reconciler.cli.carrying import Run
 from reconciler.errors import StateError
 from reconciler.plan import Plan
 from tests.batch.between import LOST, Fate, between, writes
