@@ -10,7 +10,7 @@ from pathlib import Path
 from reconciler.address import IdType, TargetKey
 from reconciler.batch.items import item_of
 from reconciler.course import Course
-from reconciler.data import baseline, catalogue, delta
+from reconciler.data import baseline, catalogue, delta, refusals
 from reconciler.data.catalogue import Found, Opened
 from reconciler.data.checks import RULES
 from reconciler.data.engine import Engine
@@ -138,6 +138,8 @@ def _baseline_files(todo: Sequence[Course], standings: Mapping[str, Standing], g
             files += [ground.path_of(layer) for layer in (*standing.layers, *standing.unsure)]
             if standing.known.baseline.refusals:
                 files.append(ground.locate(standing.known.baseline.refusals))
+            if standing.acked.refused and standing.known.pending and standing.known.pending.file:
+                files.append(ground.path_of(standing.known.pending.file))
     return files
 
 
@@ -195,14 +197,14 @@ def _stage(
         attributes={**sent, **told_types},
         path_of=ground.path_of,
     )
-    refusals = known.baseline.refusals if known and not course.void else None
+    refused = refusals.standing(engine, standing, path_of=ground.locate) if standing and not course.void else None
     request = delta.Request(
         links=links,
         told=replace(told, attributes=told_types),
         rules=_rules(course, standing, attributes, frozenset(sent), ground),
         id_type=_id_type(course),
         same_rules=known is not None and known.baseline.rules == RULES,
-        refusals=ground.locate(refusals) if refusals else None,
+        refusals=refused[0] if refused else None,
         item=item_of(course.key, attributes),
     )
     return delta.diff(engine, request, digest=ground.digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reconciler.apply.rejected import kept
 from reconciler.apply.sent import Sent
 from reconciler.apply.tools import Tools
 from reconciler.data import baseline as layers_of
@@ -90,9 +91,7 @@ def _count_and_refusals(
         )
         known = layers_of.told(engine, told, (), attributes=target.baseline.attributes, path_of=store.path_of)
         count = engine.count(f"SELECT count(*) FROM {known.told}") if known.told else 0
-        file = tools.books.take(local, change.target_key, "refusals", rows=rows) if rows else None
-        if file is not None:
-            file = file.model_copy(update={"ranges": ((0, in_part),) if in_part else ()})
+        file = kept(tools, change.target_key, local, rows, in_part)
     return count if refused or narrowed else change.counts.after, file
 
 

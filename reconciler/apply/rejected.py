@@ -6,12 +6,16 @@ They read as the next plan reads them: of the target's first link, with Batch's 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
+from reconciler.address import TargetKey
+from reconciler.apply.tools import Tools
 from reconciler.apply.work import Work
 from reconciler.data import refusals
 from reconciler.data.staged import RejectCount
 from reconciler.errors import BatchctlError
 from reconciler.plan import Change
+from reconciler.state.state import DataFile
 
 REFUSED = "refused-*.parquet"
 """Files of a staging folder with the rows of one target."""
@@ -30,6 +34,14 @@ def with_rejects(result: Change, work: Work) -> Change:
         warning = f"rows that Batch refused could not be listed: {error}"
         result = result.model_copy(update={"warnings": (*result.warnings, warning)})
     return result.model_copy(update={"rejects": (*result.rejects, *fresh)})
+
+
+def kept(tools: Tools, key: TargetKey, file: Path, rows: int, in_part: int) -> DataFile | None:
+    """A file of refusals as the state names it; None of no rows."""
+    if not rows:
+        return None
+    named = tools.books.take(file, key, "refusals", rows=rows)
+    return named.model_copy(update={"ranges": ((0, in_part),) if in_part else ()})
 
 
 def _list(work: Work, link: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from reconciler.apply.part import Part
 from reconciler.apply.proof import Holds
@@ -26,7 +25,7 @@ REFUSALS_AT_MOST = 400
 Enough to find each of the 200 rows of one request of profiles."""
 REMOVALS = frozenset({"consent", "remove", "reset"})
 POINTLESS = 32
-"""Refused requests without a single accepted row: not a question of single rows."""
+"""Planned requests that were given up, without a single accepted row: the others are not tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,9 @@ class Sender:
         return self.work.sent
 
     def send(self) -> None:
-        """All batches in order, less the rows acknowledged already; raises BatchError when it cannot go on."""
+        """All batches in order, less the rows acknowledged already; raises BatchError when it cannot go on, and in the
+        end when rows of a batch were given up, so that they stop nobody in the others."""
+        given_up: list[Refused4xx] = []
         for number, batch in enumerate(self.work.batches):
             todo = subtract(((batch.start, batch.stop),), merged(self.sent.accepted))
             if not todo:
@@ -61,8 +62,9 @@ class Sender:
             self.sent.doing = request(number)
             if batch.barrier:
                 self.work.barrier()
-            for start, stop in todo:
-                self._slices(number, batch, start, stop)
+            given_up += [why for start, stop in todo for why in self._slices(number, batch, start, stop)]
+            if given_up and (batch.replace or (len(given_up) >= POINTLESS and not self.sent.told)):
+                break
             if batch.replace and not self._begun(batch):
                 audience = self.change.target_key.audience
                 raise BatchError(
@@ -71,11 +73,13 @@ class Sender:
                     fix="batchctl rejects lists them",
                 )
             self._report()
+        if given_up:
+            raise given_up[0]
 
-    def _slices(self, number: int, batch: Batch, start: int, stop: int) -> None:
+    def _slices(self, number: int, batch: Batch, start: int, stop: int) -> list[Refused4xx]:
         step = self.sent.largest or stop - start
-        for at in range(start, stop, step):
-            self._range(number, batch, at, min(at + step, stop))
+        ends = [self._range(number, batch, at, min(at + step, stop)) for at in range(start, stop, step)]
+        return [why for why in ends if why is not None]
 
     def _rest(self, batch: Batch) -> Batch:
         """Once part of a *replace* has gone through, before a cut perhaps, the rest is added to it."""
@@ -89,10 +93,11 @@ class Sender:
         told = without(merged(self.sent.accepted), [row for row, _ in self.sent.refused])
         return subtract(whole, told) != whole
 
-    def _range(self, number: int, batch: Batch, start: int, stop: int) -> None:
+    def _range(self, number: int, batch: Batch, start: int, stop: int) -> Refused4xx | None:
         """One request, and as many more as Batch's refusals make of it: halves, from the left.
 
-        Where that becomes pointless it is given up only after every range not tried yet was refused as a whole.
+        Where that becomes pointless it is given up, and says why, only after every range not tried yet was refused as a
+        whole.
         """
         parts, later = [Part(start, stop)], list[Part]()
         refusal: Refused4xx | None = None
@@ -104,7 +109,8 @@ class Sender:
                 parts, later = [*parts, *reversed(later)], []
         if later and refusal is not None:
             self.sent.failed += [(part.start, part.stop) for part in later]
-            raise refusal
+            return refusal
+        return None
 
     def _part(self, number: int, batch: Batch, part: Part) -> tuple[tuple[Part, ...], Refused4xx | None]:
         """One request; its halves where Batch refuses it, and the refusal."""
@@ -149,10 +155,9 @@ class Sender:
 
     def _log(
         self, number: int, start: int, stop: int, token: str | None = None, refused: tuple[tuple[int, str], ...] = ()
-    ) -> datetime:
+    ) -> None:
         at = self.work.tools.clock()
         self.log.append(Ack(batch=number, start=start, stop=stop, token=token, at=at, refused=refused))
-        return at
 
     def _request(self, batch: Batch, start: int, stop: int) -> Written:
         change = self.change
@@ -184,16 +189,19 @@ class Sender:
 
     def _took(
         self, number: int, start: int, stop: int, token: str | None = None, refused: tuple[tuple[int, str], ...] = ()
-    ) -> datetime:
-        """Writes down what Batch took; where that fails the next run will not know, and this report says so."""
+    ) -> None:
+        """Writes down what Batch took, less the refused rows of which it may hold something: after a kill those are
+        uncertain. Where that fails the next run will not know, and this report says so."""
+        unsure = self.bodies.unsure(start, stop) if refused else set()
+        doubtful = [row for row, words in refused if row in unsure or IN_PART in words]
         try:
-            at = self._log(number, start, stop, token, refused)
+            for first, last in without(((start, stop),), doubtful) or ((start, start),):
+                self._log(number, first, last, token, tuple(one for one in refused if first <= one[0] < last))
         except StateError:
             self.sent.unknown.append((start, stop))
             raise
         self.sent.accepted.append((start, stop))
         self.sent.refused += refused
-        return at
 
     def _refused(self, number: int, batch: Batch, part: Part, error: Refused4xx) -> tuple[Part, ...]:
         """What remains to be tried: halves, or nothing of a single row."""
@@ -215,10 +223,7 @@ class Sender:
     @property
     def _pointless(self) -> bool:
         """It seems that something is wrong with all rows, not with some."""
-        sent = self.sent
-        if not sent.accepted:
-            return sent.requests_refused >= POINTLESS
-        return sent.requests_refused > REFUSALS_AT_MOST and sent.told <= len(sent.refused)
+        return self.sent.requests_refused > REFUSALS_AT_MOST and self.sent.told <= len(self.sent.refused)
 
     def _gone(self) -> bool:
         return self.work.client.view(self.change.target_key.audience, self.change.id_type) is None
@@ -233,7 +238,7 @@ class Sender:
         Of a profile whose nulls may be the reason (U62) the values still go out; what is told stays as it was.
         """
         refused: tuple[tuple[int, str], ...] = ((row, error.why or error.what),)
-        if self._removes(row, row + 1) and (lost or self.in_flight or self.bodies.unsure(row) or self.holds.fewer()):
+        if self._removes(row, row + 1) and (lost or self.in_flight or self._unsure(row) or self.holds.fewer()):
             refused = ()
         if self.change.route == "custom_data" and self._unsets(row):
             self._log(SENDING, row, row + 1)
@@ -248,6 +253,9 @@ class Sender:
                 self._stopped(number, row, row + 1, stopped)
                 raise
         self._took(number, row, row + 1, refused=refused)
+
+    def _unsure(self, row: int) -> bool:
+        return row in self.bodies.unsure(row, row + 1)
 
     def _unsets(self, row: int) -> bool:
         """A row with values as well as nulls."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.apply.alone import create, remove
 from reconciler.apply.commit import committed
 from reconciler.apply.proof import Holds, recounted
+from reconciler.apply.rejected import kept
 from reconciler.apply.sending import Sender
 from reconciler.apply.work import Overwritten, Work
 from reconciler.batch.items import item_of, replacement_of
@@ -13,7 +14,7 @@ from reconciler.data.bodies import MEMORY, Bodies
 from reconciler.plan import Change, Op
 from reconciler.plan.target_state import SETTINGS
 from reconciler.state.standing import Standing
-from reconciler.state.state import DataFile, LastWrite, Pending, TargetState
+from reconciler.state.state import Baseline, DataFile, LastWrite, Pending, TargetState
 
 DOCUMENTED = (*SETTINGS, "id_type", "links", "labels", "created", "owned_since")
 """Of a change's state after its commit, what its intent says already."""
@@ -157,7 +158,7 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
         file = books.take(local, change.target_key, "delta", rows=change.file.rows)
         name = books.log(change.target_key)
     anew = (change.void or change.create) and not (change.recreate or change.consent_only)
-    told, uncertain = start.baseline, start.uncertain
+    told, uncertain = _remembering(work, before, start.baseline), start.uncertain
     if anew:  # until the audience was created or replaced, Batch may hold everybody who was told
         told, uncertain = told.model_copy(update={"files": ()}), (*told.files, *uncertain)
     elif not (change.recreate or change.consent_only or change.consent_refused):
@@ -186,6 +187,16 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
     if work.batches or change.create:
         books.put(target)
     return target
+
+
+def _remembering(work: Work, before: Standing | None, told: Baseline) -> Baseline:
+    """With the rows that Batch refused in the intent before, which is about to be superseded."""
+    if before is None or not (before.acked.refused and before.acked.told):
+        return told
+    tools = work.tools
+    with tools.engines.lent(120) as engine:
+        found = refusals.standing(engine, before, path_of=tools.books.store.path_of)
+        return told.model_copy(update={"refusals": kept(tools, work.change.target_key, *found) if found else None})
 
 
 def _start(change: Change, before: Standing | None) -> TargetState:

@@ -62,12 +62,15 @@ class Bodies:
         rows = f"kind FROM {self._from} WHERE {_within(start, stop)} ORDER BY file_row_number"
         return [str(kind) for (kind,) in self._asked(rows)]
 
-    def unsure(self, row: int) -> bool:
-        """Whether an earlier run may have sent this row's identifier without an answer."""
+    def unsure(self, start: int, stop: int) -> set[int]:
+        """Rows of [start, stop) whose identifier an earlier run may have sent without an answer."""
         self._forget()
         if "unsure" not in [name for name, _ in self._engine.columns(f"SELECT * FROM {self._from}")]:
-            return False
-        return self._asked(f"coalesce(unsure, FALSE) FROM {self._from} WHERE file_row_number = {row}") == [(True,)]
+            return set()
+        rows = self._asked(
+            f"file_row_number FROM {self._from} WHERE {_within(start, stop)} AND coalesce(unsure, FALSE)"
+        )
+        return {int(str(row)) for (row,) in rows}
 
     def _asked(self, rows: str) -> list[tuple[object, ...]]:
         self._forget()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from reconciler.data.baseline import counted
 from reconciler.data.engine import Engine
 from reconciler.data.sql import ident, lit
+from reconciler.state.standing import Standing
+from reconciler.state.state import DataFile
 
 PREFIX = "refused by Batch: "
 """Before Batch's own words, in the reason of a reject."""
@@ -59,6 +62,21 @@ def record(
     doubtful = f"(coalesce(unsure, FALSE) OR contains(reason, {lit(IN_PART)}))"
     written = engine.copy(f"SELECT * FROM ({rows}) ORDER BY {doubtful} DESC, id", to, ordered=True)
     return written, engine.count(f"SELECT count(*) FROM read_parquet({lit(str(to))}) WHERE {doubtful}")
+
+
+def standing(engine: Engine, known: Standing, *, path_of: Callable[[DataFile], Path]) -> tuple[Path, int, int] | None:
+    """The refusals of a target as the acknowledgements leave them; with how many rows there are, and how many of the
+    first of them Batch may hold something of. None where none were. An upload of which it took nothing says nothing of
+    single rows."""
+    before, pending = known.known.baseline.refusals, known.known.pending
+    kept = path_of(before) if before is not None else None
+    if not known.acked.refused or not known.acked.told or pending is None or pending.file is None:
+        in_part = sum(stop - start for start, stop in (before.ranges if before else None) or ())
+        return (kept, before.rows, in_part) if before is not None and kept is not None else None
+    sent = counted(pending.file.model_copy(update={"ranges": known.acked.accepted}))
+    to = engine.path("refusals")
+    file = path_of(pending.file)
+    return (to, *record(engine, before=kept, file=file, sent=sent, refused=known.acked.refused, to=to))
 
 
 def found(engine: Engine, *, kept: Path, file: Path) -> list[tuple[int, str]]:

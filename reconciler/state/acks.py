@@ -28,7 +28,10 @@ AGAIN = "restore the log from a backup, or delete it: all rows of that upload ar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ack:
-    """Rows [start, stop) of the delta file which Batch accepted, those in `refused` excepted."""
+    """Rows [start, stop) of the delta file which Batch accepted, those in `refused` excepted.
+
+    Of refused rows that it may hold something of the log says nothing.
+    """
 
     batch: int
     start: int
@@ -177,7 +180,7 @@ def _decode(line: bytes | None) -> Ack | None:
 
 def folded(lines: tuple[Ack, ...]) -> Acked:
     """The log's lines as one value."""
-    accepted = [line for line in lines if line.batch != SENDING and line.stop > line.start]
+    accepted = [line for line in lines if line.batch != SENDING and (line.stop > line.start or line.token)]
     last = lines[-1] if lines else None
     in_flight: datetime | None = last.at if last is not None and last.batch == SENDING else None
     return Acked(

@@ -1,7 +1,7 @@
 """Where a target stands once its acknowledgements are read: what counts as told, and what nobody knows. Pure.
 
-Rows of the pending delta in acknowledged batches are told; all its other rows are uncertain. There is no other
-recovery: the next plan compares against *baseline ⊕ acknowledged* and asserts every uncertain identifier again.
+Rows of the pending delta that are acknowledged are told, or refused by Batch; all its other rows are uncertain. There
+is no other recovery: the next plan compares against *baseline ⊕ acknowledged* and asserts what is uncertain again.
 
 *Uncertain* is what the state keeps so; *unsure* adds the open rows of the pending intent; *doubtful* adds the refusals
 of which Batch may hold a part.
@@ -24,7 +24,7 @@ class Acked:
 
     accepted: Ranges = ()
     refused: tuple[tuple[int, str], ...] = ()
-    """(row, Batch's words)."""
+    """(row, Batch's words): of these Batch holds what it held before."""
     tokens: tuple[str, ...] = ()
     at: datetime | None = None
     in_flight: datetime | None = None
@@ -70,7 +70,7 @@ def stand(known: TargetState, acked: Acked) -> Standing:
     layers = known.baseline.files
     if acked.told:
         layers = (*layers, pending.file.model_copy(update={"ranges": acked.told}))
-    open_rows = subtract(intended(pending), acked.told)  # of those refused too Batch may hold something
+    open_rows = subtract(intended(pending), acked.accepted)
     replaced = _replaced(pending, acked)
     unsure = known.uncertain if not replaced else ()
     if open_rows:

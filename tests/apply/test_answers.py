@@ -60,3 +60,20 @@ def test_a_refusal_of_no_row_of_the_request_is_nobodys(tmp_path: Path, index: ob
             done = shop.apply(BATCHCTL_API_URL=net.url)
         assert (done.code, done.plan["totals"]["refused"]) == (0, 0), done
         shop.converged()
+
+
+def test_rows_that_are_given_up_stop_nobody_in_other_requests(tmp_path: Path) -> None:
+    bad, good = [f"a{n:05}" for n in range(10_000)], [f"z{n}" for n in range(50)]
+    with shop_of(tmp_path, everybody("l3"), count=12) as shop:
+        shop.turn()
+        joined(shop, *bad, *good)
+        odd = Say(400, {"error_message": "odd"})
+        with between(shop.url, lambda seen: odd if seen.method == "PATCH" and b'"id":"a' in seen.body else None) as net:
+            done = shop.apply(BATCHCTL_API_URL=net.url)
+        shop.post("settle")
+        assert (done.code, done.plan["totals"]["done"]) == (7, len(good)), done
+        assert set(good) <= set(shop.held(MEP10))
+        again = shop.apply()
+        assert (again.code, 0 < again.plan["changes"][0]["refused_before"] < 400) == (0, True), again
+        assert shop.apply("--retry-rejects").code == 0
+        shop.converged()

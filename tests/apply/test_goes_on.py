@@ -127,3 +127,40 @@ def test_an_audience_that_is_emptied_is_given_up_in_one_write(tmp_path: Path, at
         assert (done.code, outcomes(done)[CEP]) == (0, "done"), done
         assert json.loads((shop.root / ".batchctl/state.json").read_text())["targets"] == {}
         assert shop.plan().code == 0
+
+
+@pytest.mark.parametrize("saved_plan", [False, True])
+def test_rows_that_batch_refused_before_a_kill_are_not_asked_again(tmp_path: Path, saved_plan: bool) -> None:
+    refused = ["p8" + "9" * 600, "p9" + "9" * 600]
+    with shop_of(tmp_path / "shop", everybody("l3"), count=12) as shop, Warm(tmp_path) as warm:
+        shop.turn()
+        shop.post("switch", name="max_id_length", value="512")
+        joined(shop, "p901", *refused)
+        plan = saved(shop, tmp_path / "plan") if saved_plan else ""
+        die(shop, warm, "3,state: begin", plan=plan)
+        shop.post("reset-log")
+        joined(shop, "p902")
+        done = shop.command("apply", plan, "--format", "json") if plan else shop.apply()
+        (change,) = done.plan["changes"]
+        expected = (7, [1, 2, 0]) if plan else (0, [1, 0, 2])
+        assert (done.code, [change["rows"]["done"], change["rows"]["refused"], change["refused_before"]]) == expected, (
+            done
+        )
+        sent = [one for one in shop.log() if one["method"] == "PATCH"]
+        assert sum(one["items"] for one in sent) == (0 if plan else 1)
+        shop.post("switch", name="max_id_length", value="1024")
+        again = shop.apply()
+        assert again.plan["changes"][0]["refused_before"] == 2
+        assert shop.apply("--retry-rejects").code == 0
+        shop.converged()
+
+
+def test_an_upload_that_was_cut_off_before_anything_was_taken_says_nothing_of_single_rows(tmp_path: Path) -> None:
+    with shop_of(tmp_path / "shop", everybody("l3"), count=12) as shop, Warm(tmp_path) as warm:
+        shop.turn()
+        shop.post("switch", name="max_id_length", value="512")
+        joined(shop, "p8" + "9" * 600, "p9" + "9" * 600)
+        die(shop, warm, "3,state: begin")
+        shop.post("switch", name="max_id_length", value="1024")
+        assert shop.apply().code == 0
+        shop.converged()
