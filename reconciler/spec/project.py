@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +14,8 @@ from reconciler.spec.destination import Key
 VAR_NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 ENVIRONMENT_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 SCHEMES = ("s3", "gs", "az")
+RESERVED = frozenset(("state.json", "previous", "targets", "lock", "verified", "runs"))
+"""Names that a state has below its url, whatever their case: no other state may lie in one of them."""
 VarName = Annotated[str, Field(pattern=VAR_NAME, max_length=63)]
 EnvironmentName = Annotated[str, Field(pattern=ENVIRONMENT_NAME, max_length=63)]
 Engine = Annotated[str, Field(json_schema_extra={"enum": ["duckdb"], "supported_enum": True})]
@@ -183,8 +186,7 @@ class Project(Document):
 
     @model_validator(mode="after")
     def _supported(self) -> Project:
-        found = list(engine_faults(self.engine))
-        refuse(*found)
+        refuse(*engine_faults(self.engine), *_nested(self))
         return self
 
     def state_url(self, environment: str | None) -> str:
@@ -204,6 +206,38 @@ class Project(Document):
         """What goes in front of every audience name."""
         chosen = self.environments.get(environment) if environment is not None else None
         return chosen.audience_prefix if chosen else ""
+
+
+def _nested(project: Project) -> Iterator[Fault]:
+    """States that would lie among the files of another one, which deletes what it does not need."""
+    places = {name: _folders(project.state_url(name)) for name in (None, *project.environments)}
+    for name, url in places.items():
+        for other, above in places.items():
+            inside = url[len(above) :] if url[: len(above)] == above else ()
+            if inside and inside[0].casefold() in RESERVED:
+                own = name is None or project.environments[name].state.url is not None
+                at = ("state", "url") if own else ()
+                yield Fault(
+                    at if name is None else ("environments", name, *at),
+                    "state-in-state",
+                    f"this state would lie in {inside[0]}/ of the state "
+                    + ("of the project" if other is None else f"of environment {other}"),
+                    "name another folder" if own else "name the environment otherwise, or give it a state.url",
+                    "what lies there is its own, and what it does not need it deletes",
+                )
+                break
+
+
+def _folders(url: str) -> tuple[str, ...]:
+    """A url as steps that are the same for the same place; an absolute path is another one than any relative."""
+    scheme, found, path = url.partition("://")
+    steps = [scheme] if found else ["/"] if url.startswith("/") else []
+    for step in (path if found else url).split("/"):
+        if step == ".." and steps and steps[-1] != "..":
+            steps.pop()
+        elif step not in ("", "."):
+            steps.append(step)
+    return tuple(steps)
 
 
 def engine_faults(engine: str | None) -> tuple[Fault, ...]:

@@ -218,7 +218,7 @@ class Folder:
             for below in ("", PREVIOUS):
                 for path in self.path(below).glob(LEFT_OVER):
                     path.unlink(missing_ok=True)
-            for path in self.path(TARGETS).rglob(LEFT_OVER):
+            for path in self.path(TARGETS).glob(f"*/{LEFT_OVER}"):
                 path.unlink(missing_ok=True)
 
     @staticmethod

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from reconciler.errors import Damaged, StateError
@@ -15,6 +17,9 @@ from reconciler.state.place import PREVIOUS, STATE, TARGETS, Folder, Found, Plac
 from reconciler.state.proven import Proven
 from reconciler.state.standing import Acked
 from reconciler.state.state import DataFile, State, TargetState
+
+OURS = re.compile(rf"{TARGETS}[^/]+/(?:base|delta|acks|refusals)-[^/]+")
+"""Names of a target's files: nothing else that lies below targets/ is touched."""
 
 
 def measure(local: Path, name: str, *, rows: int) -> DataFile:
@@ -55,6 +60,10 @@ class StateReader:
         """Names of the previous versions, newest first."""
         found = ((serial_of(name), name) for name in self.place.names(PREVIOUS))
         return tuple(name for _, name in sorted((pair for pair in found if pair[0] >= 0), reverse=True))
+
+    def files(self) -> dict[str, datetime]:
+        """Names of all files of targets, whichever version needs them, with the time each was written."""
+        return {name: written for name, written in self.place.names(TARGETS).items() if OURS.fullmatch(name)}
 
     def read_previous(self, name: str) -> State:
         """One of the previous versions, as strictly checked as the newest one."""
@@ -165,5 +174,5 @@ def checked_name(name: str) -> str:
 
 def serial_of(name: str) -> int:
     """Serial of a previous version by its name; -1 when it is none."""
-    digits = name.removeprefix(f"{PREVIOUS}state-").removesuffix(".json")
-    return int(digits) if digits.isdecimal() else -1
+    found = re.fullmatch(rf"{PREVIOUS}state-([0-9]+)\.json", name)
+    return int(found[1]) if found else -1

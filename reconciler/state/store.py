@@ -37,6 +37,8 @@ LOG = "acks-"
 """Beginning of the names of acknowledgement logs."""
 HISTORY = ("delta-", LOG)
 """Beginnings of the names of files that say what was sent."""
+UNREADABLE = f"{PREVIOUS}unreadable.json"
+"""The document that `restore` replaced last although nobody could read it."""
 VERSIONS_WITH_FILES = 5
 """Previous versions that can be gone back to with all their files."""
 
@@ -55,6 +57,10 @@ def slug_of(key: TargetKey) -> str:
 def name_of(key: TargetKey, stem: str, state: State, suffix: str) -> str:
     """A name for a new file of a target which no version of any state has used."""
     return f"{TARGETS}{slug_of(key)}/{stem}-{state.serial + 1}-{uuid.uuid4().hex[:8]}{suffix}"
+
+
+def _is_version(name: str) -> bool:
+    return serial_of(name) >= 0 or name == UNREADABLE
 
 
 class StateStore(StateReader):
@@ -139,7 +145,7 @@ class StateStore(StateReader):
             serials = [state.serial, newest.serial if newest else 0, *map(serial_of, self.previous())]
             written = (edit(state) if edit else state).by_hand().model_copy(update={"serial": max(serials) + 1})
             before = self._last[1] if self._last else self.place.raw(STATE)
-            keep = f"{PREVIOUS}state-{newest.serial}.json" if newest else f"{PREVIOUS}unreadable.json"
+            keep = f"{PREVIOUS}state-{newest.serial}.json" if newest else UNREADABLE
             self._last = written, self._replaced(encode(written), before, keep)
             self._newest = written
             return written
@@ -171,7 +177,7 @@ class StateStore(StateReader):
         return self._logs.open(checked_name(name))
 
     def sweep(self, state: State, *, since: datetime | None = None) -> tuple[str, ...]:
-        """Deletes files below targets/ that nothing needs any more; their names. Not while another thread puts files.
+        """Deletes files of targets that nothing needs any more; their names. Not while another thread puts files.
 
         Needed is what `state`, the version in the store or one of the last 5 before it names, pending intents
         included, and what was put since this store was opened; delta files and acknowledgement logs written after
@@ -186,7 +192,7 @@ class StateStore(StateReader):
             return ()
         with self._mutex:
             needed = self._put.union(*(files_of(version) for version in known if version))
-        found = self.place.names(TARGETS)
+        found = self.files()
         past = {name for name in found if name.rpartition("/")[2].startswith(HISTORY)}
         kept = {name for name in past if since is not None and found[name] > since}
         gone = sorted(found.keys() - needed - kept)
@@ -214,7 +220,7 @@ class StateStore(StateReader):
             self._last, changed = (state, self._replaced(found.data, found)), 1
         files = {path: file for version in reversed(versions) for path, file in rows_of(version).items()}
         needed = files_of(self._last[0]) if self._last is not None else set()
-        names = [*place.names(PREVIOUS), *place.names(TARGETS)]
+        names = [*filter(_is_version, place.names(PREVIOUS)), *self.files()]
         for name in sorted(names, key=lambda name: (name not in needed, name)):
             self._permitted()
             try:

@@ -226,6 +226,27 @@ MISTAKES = (
     ),
     Mistake("engine", P, project("engine: §spark"), "not-supported", "write engine: duckdb"),
     Mistake("state-scheme", P, project("state: {url: §http://example.com/x}"), "not-supported", "write a folder"),
+    Mistake(
+        "state-reserved",
+        P,
+        project("environments: {prod: {}, §Targets: {}}"),
+        "state-in-state",
+        "name the environment otherwise, or give it a state.url",
+    ),
+    Mistake(
+        "state-nested",
+        P,
+        project("state: {url: s3://crm}\nenvironments: {eu: {state: {url: §s3://crm//x/../prod/lock/eu}}, prod: {}}"),
+        "state-in-state",
+        "name another folder",
+    ),
+    Mistake(
+        "state-of-project",
+        P,
+        project("state: {url: §./a/previous}\nenvironments: {eu: {state: {url: a}}}"),
+        "state-in-state",
+        "name another folder",
+    ),
     Mistake("state-short", P, project("state: §.batchctl"), "wrong-type", "e.g. state: {url: .batchctl}"),
     # Catalogues
     Mistake(

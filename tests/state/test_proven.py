@@ -15,7 +15,7 @@ from reconciler.state.state import DataFile
 from reconciler.state.store import StateStore
 from tests.state.kit import state, target
 
-NAME = "targets/a/base.parquet"
+NAME = "targets/a/base-1.parquet"
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_what_was_written_here_is_not_hashed_nor_what_was_hashed_once(tmp_path: 
     assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("text", [b"", b"\xff\n", b"[1]\n{}\n[[], 1, 2, 3, 4]\n", b'["targets/a/base.parquet", "'])
+@pytest.mark.parametrize("text", [b"", b"\xff\n", b"[1]\n{}\n[[], 1, 2, 3, 4]\n", b'["targets/a/base-1.parquet", "'])
 def test_a_list_that_cannot_be_read_proves_nothing(tmp_path: Path, file: DataFile, text: bytes) -> None:
     (tmp_path / FILE).write_bytes(text)
     assert not proven(tmp_path, file)

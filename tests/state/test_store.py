@@ -205,17 +205,17 @@ def test_a_name_in_use_is_not_given_other_bytes(store: StateStore, tmp_path: Pat
 
 
 def test_sweep_keeps_what_any_version_in_use_names(store: StateStore, tmp_path: Path) -> None:
-    names = ("base", "pending", "uncertain", "refusals", "orphan")
+    names = ("base-1", "delta-pending", "delta-uncertain", "refusals-1", "delta-orphan")
     files = {name: store.put_file(staged(tmp_path, name, name), f"targets/a/{name}", rows=1) for name in names}
-    pending = Pending(op="write", plan="p", started=NOW, file=files["pending"], acks="targets/a/acks")
-    (store.place.folder / "targets/a/acks").touch()
+    pending = Pending(op="write", plan="p", started=NOW, file=files["delta-pending"], acks="targets/a/acks-1")
+    (store.place.folder / "targets/a/acks-1").touch()
     (store.place.folder / "targets/a/.x.parquet.1.tmp").touch()
     (store.place.folder / ".state.json.1.tmp").touch()
-    owned = target(files["base"], pending=pending).model_copy(update={"uncertain": (files["uncertain"],)})
-    owned = owned.model_copy(update={"baseline": owned.baseline.model_copy(update={"refusals": files["refusals"]})})
+    owned = target(files["base-1"], pending=pending).model_copy(update={"uncertain": (files["delta-uncertain"],)})
+    owned = owned.model_copy(update={"baseline": owned.baseline.model_copy(update={"refusals": files["refusals-1"]})})
     now = store.write(state().with_target(owned))
     assert store.sweep(now) == ()  # what this process put may be about to be named
-    assert StateStore(store.place.folder).sweep(now) == ("targets/a/orphan",)
+    assert StateStore(store.place.folder).sweep(now) == ("targets/a/delta-orphan",)
     assert not list(store.place.folder.glob(".*"))
     for turn in range(6):
         now = store.write(now.model_copy(update={"targets": {}}))
@@ -238,10 +238,10 @@ def test_files_that_another_run_no_longer_needs_are_not_called_damage(store: Sta
 
 def test_sweep_deletes_nothing_where_a_version_cannot_be_read(store: StateStore, tmp_path: Path) -> None:
     now = store.write(store.write(state()))
-    store.put_file(staged(tmp_path), "targets/a/orphan", rows=1)
+    store.put_file(staged(tmp_path), "targets/a/delta-orphan", rows=1)
     (store.place.folder / store.previous()[0]).write_text("{")
     assert StateStore(store.place.folder).sweep(now) == ()
-    assert (store.place.folder / "targets/a/orphan").exists()
+    assert (store.place.folder / "targets/a/delta-orphan").exists()
 
 
 # Disks

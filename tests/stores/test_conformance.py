@@ -216,10 +216,10 @@ def test_history_is_kept_and_then_goes(anywhere: Somewhere, tmp_path: Path) -> N
 
 def test_sweep_deletes_what_no_version_names(anywhere: Somewhere, tmp_path: Path) -> None:
     store = StateStore(anywhere.place())
-    kept = store.put_file(staged(tmp_path), "targets/a/kept", rows=1)
-    store.put_file(staged(tmp_path), "targets/a/orphan", rows=1)
+    kept = store.put_file(staged(tmp_path), "targets/a/base-kept", rows=1)
+    store.put_file(staged(tmp_path), "targets/a/delta-orphan", rows=1)
     now = store.write(state().with_target(target(kept)))
     assert store.sweep(now) == ()
-    assert StateStore(anywhere.place("two")).sweep(now) == ("targets/a/orphan",)
+    assert StateStore(anywhere.place("two")).sweep(now) == ("targets/a/delta-orphan",)
     assert StateReader(anywhere.place("three")).path_of(kept).read_text() == "rows"
-    assert set(anywhere.place().names("targets/")) == {"targets/a/kept"}
+    assert set(anywhere.place().names("targets/")) == {"targets/a/base-kept"}

@@ -339,6 +339,26 @@ def test_a_copy_of_before_on_another_machine_is_fetched_again(bucket: Somewhere,
     assert not copy.exists()
 
 
+NESTED = ("targets/state.json", "targets/runs/a/rejects-0.parquet", "targets/targets/a/delta-2-b.parquet")
+NESTED += ("targets/previous/state-1.json", "previous/targets/a/delta-2-b.parquet", "previous/previous/state-1.json")
+
+
+def test_what_lies_among_the_files_of_a_state_and_is_not_its_own_is_left_as_it_is(
+    anywhere: Somewhere, tmp_path: Path
+) -> None:
+    kept(anywhere, tmp_path)
+    for name in NESTED:
+        anywhere.place().put(name, b"of another state")
+    store = store_of(anywhere, Seal(KEY))
+    now = store.read()
+    assert now is not None
+    assert store.sweep(now) != ()
+    store.reseal()
+    left = contents(anywhere.place())
+    assert [left.get(name) for name in NESTED] == [b"of another state"] * len(NESTED)
+    assert store.previous() == ()
+
+
 def test_what_is_sealed_anew_is_as_old_as_it_was(tmp_path: Path) -> None:
     """History is kept by age: see `history` of the Project."""
     where = Somewhere("folder", tmp_path, {})
