@@ -70,7 +70,14 @@ class StateReader:
         found = self._found(name)
         if found is None:
             raise StateError(f"{self.place.show(name)} is missing")
-        return self._checked(name, found)
+        state = self._checked(name, found)
+        if state.serial != serial_of(name):
+            raise StateError(
+                f"{self.place.show(name)} holds another version",
+                why=f"its serial is {state.serial}",
+                fix="restore it from a backup, or use another version",
+            )
+        return state
 
     def read_acks(self, name: str) -> tuple[Ack, ...]:
         """What the acknowledgement log of an intent says, oldest first; nothing when there is none yet."""

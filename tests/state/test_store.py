@@ -100,6 +100,15 @@ def test_the_way_out_works(store: StateStore) -> None:
     assert (restored, restored.serial) == (store.read(), 2)
 
 
+def test_a_previous_version_under_the_name_of_another_one_is_refused(store: StateStore) -> None:
+    store.write(store.write(store.write(state())))
+    newest, oldest = (store.place.folder / name for name in store.previous())
+    oldest.write_bytes(newest.read_bytes())
+    assert store.read_previous(store.previous()[0]).serial == 2
+    with pytest.raises(StateError, match=r"state-1\.json holds another version\nits serial is 2"):
+        store.read_previous(store.previous()[1])
+
+
 def test_another_layout_of_the_same_content_is_no_edit(store: StateStore) -> None:
     written = store.write(state().with_target(target()))
     document(store).write_bytes(orjson.dumps(orjson.loads(document(store).read_bytes())))
