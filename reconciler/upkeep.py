@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +12,7 @@ from reconciler.errors import BatchctlError, StateError
 from reconciler.state.acks import SENDING
 from reconciler.state.document import files_of
 from reconciler.state.place import TARGETS
-from reconciler.state.reader import StateReader, measure
+from reconciler.state.reader import StateReader, measure, number_of
 from reconciler.state.standing import stand
 from reconciler.state.state import DataFile, LastWrite, State, TargetState
 from reconciler.state.store import StateStore, name_of, slug_of
@@ -91,10 +90,10 @@ def restored(store: StateStore, text: bytes, *, where: str, force: bool, now: da
     """
 
     def edit(state: State) -> State:
-        before = [version for version in _readable(store) if version.serial <= state.serial]
+        before = [version for version in store.readable() if version.serial <= state.serial]
         named = {name for version in (*before, state) for name in files_of(version)}
         oldest = min((version.serial for version in before), default=0)
-        later = sorted(name for name in store.place.names(TARGETS) if name not in named and _number(name) > oldest)
+        later = sorted(name for name in store.files() if name not in named and number_of(name) > oldest)
         every = {key: f"{TARGETS}{slug_of(known.key)}/delta-" for key, known in state.targets.items()}
         found = {key: [name for name in later if name.startswith(start)] for key, start in every.items()}
         return state.with_targets(
@@ -121,21 +120,6 @@ def _begun(store: StateStore, known: TargetState) -> TargetState:
     if known.pending is None or not any(batch.replace for batch in known.pending.batches):
         return known
     return stand(known, store.acked(known)).folded
-
-
-def _readable(store: StateStore) -> list[State]:
-    """Previous versions, less those that nobody can read."""
-    found = []
-    for name in store.previous():
-        with suppress(StateError):
-            found.append(store.read_previous(name))
-    return found
-
-
-def _number(name: str) -> int:
-    """The serial a file was put for."""
-    number = name.rpartition("/")[2].partition("-")[2].partition("-")[0]
-    return int(number) if number.isdecimal() else 0
 
 
 def _file_faults(reader: StateReader, engine: Engine, file: DataFile) -> list[str]:

@@ -79,6 +79,18 @@ class Books:
         """Writes one target."""
         self.change(lambda state: state.with_target(target))
 
+    def begin(self, target: TargetState) -> TargetState:
+        """Writes one target with its intent, whose log is named after the very version that names it first."""
+
+        def edit(state: State) -> State:
+            pending = target.pending
+            if pending is None or pending.file is None:
+                return state.with_target(target)
+            name = name_of(target.key, "acks", state, ".jsonl")
+            return state.with_target(target.model_copy(update={"pending": pending.model_copy(update={"acks": name})}))
+
+        return self.change(edit).targets[str(target.key)]
+
     def drop(self, key: TargetKey) -> None:
         """Gives one target up."""
         self.change(lambda state: state.without_target(key) if state.target(key) else state)
@@ -91,7 +103,3 @@ class Books:
     def take(self, local: Path, key: TargetKey, stem: str, *, rows: int) -> DataFile:
         """Puts a file beside the target's others, under a name no other version of the state uses."""
         return self.store.put_file(local, name_of(key, stem, self.state, ".parquet"), rows=rows)
-
-    def log(self, key: TargetKey) -> str:
-        """Name of a new intent's acknowledgement log."""
-        return name_of(key, "acks", self.state, ".jsonl")

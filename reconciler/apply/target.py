@@ -152,11 +152,9 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
     change, books = work.change, work.tools.books
     start = _start(change, before)
     file: DataFile | None = None
-    name = None
     if change.file is not None and work.batches:
         local = work.tools.staging / change.file.path
         file = books.take(local, change.target_key, "delta", rows=change.file.rows)
-        name = books.log(change.target_key)
     anew = (change.void or change.create) and not (change.recreate or change.consent_only)
     told, uncertain = _remembering(work, before, start.baseline), start.uncertain
     if anew:  # until the audience was created or replaced, Batch may hold everybody who was told
@@ -171,7 +169,6 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
         started=work.tools.clock(),
         create=creates,
         file=file,
-        acks=name,
         batches=work.batches,
         consent_only=change.consent_only,
     )
@@ -184,9 +181,7 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
             "created": None if creates else start.created,
         }
     )
-    if work.batches or change.create:
-        books.put(target)
-    return target
+    return books.begin(target) if work.batches or change.create else target
 
 
 def _remembering(work: Work, before: Standing | None, told: Baseline) -> Baseline:

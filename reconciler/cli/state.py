@@ -68,7 +68,10 @@ def pull(serial: int | None, out: Path | None, **shared: Any) -> int:
     from reconciler.state.place import PREVIOUS
 
     reader = reading(session_of(shared))
-    state = reader.read() if serial is None else reader.read_previous(f"{PREVIOUS}state-{serial}.json")
+    if serial is None:
+        state = reader.document() or reader.read()  # one that was set back is what may have to be pushed
+    else:
+        state = reader.read_previous(f"{PREVIOUS}state-{serial}.json")
     if state is None:
         raise StateError("there is no state yet", fix="batchctl apply writes the first one")
     text = encode(state)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache as once
 from pathlib import Path
@@ -104,7 +104,8 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         if before and keep:
-            self.put(keep, before.data)
+            with suppress(AlreadyExistsError, PreconditionError):
+                self._put(keep, before.data, mode="create")
         mode: PutMode = "create" if before is None else _version(before)
         point(f"{name}: begin")
         with self._explained(f"write {self.show(name)}"):
@@ -123,11 +124,14 @@ class Bucket:
 
     def put(self, name: str, data: bytes) -> None:
         """See Place."""
+        self._put(name, data, mode="overwrite")
+
+    def _put(self, name: str, data: bytes, *, mode: PutMode) -> None:
         import obstore
 
         point("put: begin")
         with self._explained(f"write {self.show(name)}"):
-            obstore.put(self._store, name, data, use_multipart=False)
+            obstore.put(self._store, name, data, mode=mode, use_multipart=False)
         point("put: end")
 
     def take(self, local: Path, name: str) -> str:
@@ -187,9 +191,8 @@ class Bucket:
     def tidy(self, needed: Callable[[str], bool]) -> None:
         """See Place."""
         self._cache.tidy(needed)
-        for name in self._cache.names(TARGETS):
-            if not needed(name):
-                self._cache.remove(name)
+        for name in (name for name in self._cache.names(TARGETS) if not needed(name)):
+            self._cache.remove(name)
 
     def _bucket_exists(self, error: Exception) -> None:
         """A bucket that is not there is not an empty one."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -71,7 +72,10 @@ class Place(Protocol):
         ...
 
     def replace(self, name: str, data: bytes, *, before: Found | None, keep: str | None = None) -> Found:
-        """Writes `name`, which must still be `before` (None: not there) or Moved is raised; `before` becomes `keep`."""
+        """Writes `name`, which must still be `before` (None: not there) or Moved is raised.
+
+        `before` is also kept as `keep`, where nothing is kept under that name yet.
+        """
         ...
 
     def put(self, name: str, data: bytes) -> None:
@@ -164,7 +168,7 @@ class Folder:
             raise Moved
         with durable.explained(f"write the state {path}"):
             durable.private_folder(path.parent)
-            if before and keep:
+            if before and keep and not self.path(keep).exists():
                 durable.private_folder(self.path(keep).parent)
                 durable.second_name(path, self.path(keep), name="previous")
             with durable.replacing(path, name="state") as file:
@@ -197,11 +201,15 @@ class Folder:
         return False
 
     def names(self, prefix: str) -> dict[str, datetime]:
-        """See Place."""
+        """See Place; what whoever holds the lock removes meanwhile is not there."""
+        found = {}
         with durable.explained(f"list {self.show(prefix)}"):
-            files = (path for path in self.path(prefix).rglob("*") if path.is_symlink() or path.is_file())
-            files = (path for path in files if not (path.name.startswith(".") and path.suffix == durable.TEMPORARY))
-            return {path.relative_to(self.folder).as_posix(): _modified(path.lstat()) for path in files}
+            for folder, _, names in os.walk(self.path(prefix)):
+                for path in (Path(folder, name) for name in names):
+                    if not (path.name.startswith(".") and path.suffix == durable.TEMPORARY):
+                        with suppress(FileNotFoundError):
+                            found[path.relative_to(self.folder).as_posix()] = _modified(path.lstat())
+        return found
 
     def remove(self, name: str) -> None:
         """See Place; folders that become empty go too."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +20,8 @@ from reconciler.state.proven import Proven
 from reconciler.state.standing import Acked
 from reconciler.state.state import DataFile, State, TargetState
 
+LOG = "acks"
+"""Kind of acknowledgement logs."""
 OURS = re.compile(rf"{TARGETS}[^/]+/(?:base|delta|acks|refusals)-[^/]+")
 """Names of a target's files: nothing else that lies below targets/ is touched."""
 
@@ -38,23 +42,34 @@ class StateReader:
         self._project, self._environment = project, environment
         self._last: tuple[State, Found] | None = None
         self._newest: State | None = None
+        self._put: set[str] = set()
+        """Files that nobody but this process has put."""
         self._logs = AckLogs(self.place)
         self._proven = Proven(self.place.folder)
 
     def read(self) -> State | None:
-        """The state, or None where none was ever written. StateError when it cannot be trusted, with the way out."""
+        """The state, or None where none was ever written. StateError when it cannot be trusted, with the way out.
+
+        It must be what came of the versions that are kept: a document that was set back would forget what was sent.
+        """
         self._last = None
+        kept = self.previous()  # first: whoever writes meanwhile only makes the document newer than those
         found = self._found(STATE)
-        if found is None:
-            if self.previous():
-                raise StateError(
-                    f"the state {self.place.show(STATE)} is missing, but previous versions of it are there",
-                    fix=self._way_out(),
-                )
-            return None
-        state = self._checked(STATE, found)
-        self._last, self._newest = (state, found), state
+        state = self._checked(STATE, found) if found else None
+        wrong = self._set_back(state, kept) if state else self._lost(kept)
+        if wrong is not None:
+            again = self.place.read(STATE)
+            if (again and again.data) != (found and found.data):
+                return self.read()
+            raise wrong
+        if state is not None and found is not None:
+            self._last, self._newest = (state, found), state
         return state
+
+    def document(self) -> State | None:
+        """The document as it is, set back or not: nothing to plan with."""
+        found = self._found(STATE)
+        return self._checked(STATE, found) if found else None
 
     def previous(self) -> tuple[str, ...]:
         """Names of the previous versions, newest first."""
@@ -78,6 +93,12 @@ class StateReader:
                 fix="restore it from a backup, or use another version",
             )
         return state
+
+    def readable(self, names: tuple[str, ...] | None = None) -> Iterator[State]:
+        """The previous versions (default: all), newest first, less those that nobody can read."""
+        for name in self.previous() if names is None else names:
+            with suppress(StateError):
+                yield self.read_previous(name)
 
     def read_acks(self, name: str) -> tuple[Ack, ...]:
         """What the acknowledgement log of an intent says, oldest first; nothing when there is none yet."""
@@ -136,6 +157,47 @@ class StateReader:
         except Damaged as error:
             raise Damaged(error.what, why=error.why, fix=self._way_out()) from None
 
+    def _set_back(self, state: State, kept: tuple[str, ...]) -> StateError | None:
+        """What is wrong where `state` did not come of the versions `kept`, or of what it does not know was sent.
+
+        A run that was killed has kept its version under its own serial and written no other: then they are the same.
+        """
+        newest = serial_of(kept[0]) if kept else -1
+        before = None if newest > state.serial else next(self.readable(kept), None)
+        logs = self.files() if newest in (-1, state.serial) else {}
+        later = sorted(name for name in logs if kind_of(name) == LOG and number_of(name) > state.serial)
+        if newest > state.serial or later:
+            why = f"its serial is {state.serial}, and {self.place.show((*later, *kept)[0])} is of a later version"
+        elif before is not None and before.serial == state.serial and before != state:
+            why = f"its serial is {state.serial}, and {self.place.show(kept[0])} is another version with that serial"
+        elif before is not None and before.lineage not in (state.lineage, state.pushed_over):
+            why = f"its lineage is {state.lineage}, that of version {before.serial} is {before.lineage}"
+        else:
+            return None
+        serial = f"--serial {newest} " if kept else ""
+        return StateError(
+            f"the state {self.place.show(STATE)} was set back, or copied from elsewhere",
+            why=f"{why}; what was sent since would be forgotten",
+            fix="put the newest version back; or go on from an older one, and what may have been sent since is sent "
+            f"again: batchctl state pull {serial}--out FILE, then batchctl state push --force FILE",
+        )
+
+    def _lost(self, kept: tuple[str, ...]) -> StateError | None:
+        """What is wrong where there is no document, but something else of a state."""
+        missing = f"the state {self.place.show(STATE)} is missing"
+        files = self.files().keys() - self._put if not kept else set[str]()
+        if kept:
+            return StateError(f"{missing}, but previous versions of it are there", fix=self._way_out())
+        if files:
+            return StateError(
+                f"{missing}, but files of its targets are there",
+                why=f"Batch was sent what is in {self.place.show(min(files))}",
+                fix="restore it from a backup: batchctl state push --force FILE; or, to start anew, delete "
+                f"{self.place.show(TARGETS)}: audiences must then be imported, and attributes of people who left "
+                "meanwhile stay",
+            )
+        return None
+
     def _checked(self, name: str, found: Found) -> State:
         where = self.place.show(name)
         state = decode(found.data, where=where, way_out=self._way_out)
@@ -177,6 +239,17 @@ def checked_name(name: str) -> str:
     if len(parts) < 2 or f"{parts[0]}/" != TARGETS or ".." in parts or "\\" in name or "\0" in name:
         raise StateError(f"{name!r} is not a name of a file below targets/")
     return name
+
+
+def kind_of(name: str) -> str:
+    """What a file of a target is: `base`, `delta`, `acks` or `refusals`."""
+    return name.rpartition("/")[2].partition("-")[0]
+
+
+def number_of(name: str) -> int:
+    """The serial a file of a target was put for; no version before that one names it."""
+    number = name.rpartition("/")[2].partition("-")[2].partition("-")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 def serial_of(name: str) -> int:

@@ -154,6 +154,8 @@ class State(_Value):
     tool: str = ""
     applying: str = ""
     """Digest of the saved plan that is being applied: only that one may continue although the serial has moved."""
+    pushed_over: str = ""
+    """Lineage of the versions before, where this one was pushed over those of another."""
     suppressed: dict[str, int] = Field(default_factory=dict)
     """Rows of each catalogue's suppression list at the last commit: a shrunken list is refused."""
     targets: dict[str, TargetState] = Field(default_factory=dict)

@@ -16,7 +16,6 @@ import re
 import threading
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -28,15 +27,13 @@ from reconciler.state.acks import AckLog
 from reconciler.state.document import decode, encode, files_of, rows_of
 from reconciler.state.lock import Permit
 from reconciler.state.place import PREVIOUS, STATE, TARGETS, Found, Moved, Place
-from reconciler.state.reader import StateReader, checked_name, measure, serial_of
+from reconciler.state.reader import LOG, StateReader, checked_name, kind_of, measure, number_of, serial_of
 from reconciler.state.sealed import Sealed
 from reconciler.state.state import DataFile, State
 
 PREVIOUS_VERSIONS = 30
-LOG = "acks-"
-"""Beginning of the names of acknowledgement logs."""
-HISTORY = ("delta-", LOG)
-"""Beginnings of the names of files that say what was sent."""
+HISTORY = ("delta", LOG)
+"""Kinds of files that say what was sent."""
 UNREADABLE = f"{PREVIOUS}unreadable.json"
 """The document that `restore` replaced last although nobody could read it."""
 VERSIONS_WITH_FILES = 5
@@ -78,7 +75,6 @@ class StateStore(StateReader):
         super().__init__(place, project=project, environment=environment)
         self._permit = permit
         self._logs = AckLogs(self.place, permit=permit)
-        self._put: set[str] = set()
         self._mutex = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -142,10 +138,11 @@ class StateStore(StateReader):
                 fix="push a newer version; batchctl state rm forgets a target whose files are lost",
             )
         with self._mutex:
-            serials = [state.serial, newest.serial if newest else 0, *map(serial_of, self.previous())]
-            written = (edit(state) if edit else state).by_hand().model_copy(update={"serial": max(serials) + 1})
+            written = self._above_all(edit(state) if edit else state, newest)
             before = self._last[1] if self._last else self.place.raw(STATE)
             keep = f"{PREVIOUS}state-{newest.serial}.json" if newest else UNREADABLE
+            if newest is None:
+                self.place.remove(keep)
             self._last = written, self._replaced(encode(written), before, keep)
             self._newest = written
             return written
@@ -193,7 +190,7 @@ class StateStore(StateReader):
         with self._mutex:
             needed = self._put.union(*(files_of(version) for version in known if version))
         found = self.files()
-        past = {name for name in found if name.rpartition("/")[2].startswith(HISTORY)}
+        past = {name for name in found if kind_of(name) in HISTORY}
         kept = {name for name in past if since is not None and found[name] > since}
         gone = sorted(found.keys() - needed - kept)
         for name in gone:
@@ -237,13 +234,10 @@ class StateStore(StateReader):
         """The newest version and the previous ones that can be read, newest first."""
         newest = self.read()
         found = [newest] if newest is not None else []
-        for name in self.previous():
-            with suppress(StateError):
-                found.append(self.read_previous(name))
-        return found
+        return [*found, *self.readable()]
 
     def _resealed(self, place: Sealed, name: str, file: DataFile | None) -> bool:
-        log = name.rpartition("/")[2].startswith(LOG)
+        log = kind_of(name) == LOG
         done = log and self._logs.reseal(name)
         if (log and not place.remote) or not place.outdated(name):
             return done
@@ -253,6 +247,14 @@ class StateStore(StateReader):
             self.path_of(file)
         place.reseal(name)
         return True
+
+    def _above_all(self, state: State, newest: State | None) -> State:
+        """The state with a serial that no version has, the one nobody can read included where there is no `newest`."""
+        known = [state.serial, *map(serial_of, self.previous()), *map(number_of, self.files())]
+        known.append(newest.serial if newest else max(known) + 1)
+        before = newest or next(self.readable(), state)
+        over = before.lineage if before.lineage != state.lineage else ""
+        return state.by_hand().model_copy(update={"serial": max(known) + 1, "pushed_over": over})
 
     def _replaced(self, text: bytes, before: Found | None, keep: str | None = None) -> Found:
         try:

@@ -118,6 +118,9 @@ def test_import_then_a_full_upload(batchctl: Command) -> None:
     (batchctl.root / "state" / "state.json").unlink()
     for path in (batchctl.root / "state" / "previous").iterdir():
         path.unlink()
+    lost = batchctl("apply", "--auto-approve")
+    assert (lost.returncode, f"start anew, delete {batchctl.root / 'state' / 'targets'}: " in lost.stderr) == (1, True)
+    shutil.rmtree(batchctl.root / "state" / "targets")
     refused = batchctl("apply", "--auto-approve")
     assert refused.returncode == 4
     assert f"batchctl import -C {batchctl.root} segment-link/loyal-ios {AUDIENCE}" in refused.stdout

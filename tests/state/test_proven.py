@@ -22,7 +22,9 @@ NAME = "targets/a/base-1.parquet"
 def file(tmp_path: Path) -> DataFile:
     """A file that another process has put into the state."""
     (tmp_path / "staged").write_bytes(b"rows")
-    file = StateStore(tmp_path).put_file(tmp_path / "staged", NAME, rows=1)
+    store = StateStore(tmp_path)
+    store.write(state())
+    file = store.put_file(tmp_path / "staged", NAME, rows=1)
     (tmp_path / "staged").unlink()
     return file
 
@@ -78,7 +80,7 @@ def test_a_list_that_cannot_be_written_is_done_without(tmp_path: Path, file: Dat
 
 def test_the_list_forgets_what_is_deleted(tmp_path: Path, file: DataFile) -> None:
     store = StateStore(tmp_path)
-    kept = store.write(state().with_target(target(file)))
+    kept = store.write(state(1).with_target(target(file)))
     store.sweep(kept)
     assert proven(tmp_path, file)
     gone = kept

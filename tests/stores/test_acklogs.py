@@ -113,10 +113,12 @@ def test_a_log_of_a_key_before_is_set_aside_for_the_one_in_the_bucket(
     s3: Somewhere, before: Seal | None, enforced: bool
 ) -> None:
     """Another machine has changed the key, or encrypted what was plain, since a run was killed on this one."""
-    logs = AckLogs(s3.place() if before is None else Sealed(s3.place(), before))
+    there = s3.place() if before is None else Sealed(s3.place(), before)
+    StateStore(there).write(state())
+    logs = AckLogs(there)
     logs.open(NAME).append(ack(0))
     logs.stop(needed={NAME})
-    AckLogs(s3.place() if before is None else Sealed(s3.place(), before)).open(NAME).append(ack(1))
+    AckLogs(there).open(NAME).append(ack(1))
     StateStore(Sealed(s3.place("two"), Seal(KEY, fallback=OTHER))).reseal()
     here = Sealed(s3.place(), Seal(KEY, enforced=enforced))
     knows_more = before is None and not enforced
@@ -131,6 +133,7 @@ def test_a_log_of_a_key_before_is_set_aside_for_the_one_in_the_bucket(
 
 
 def test_a_copy_that_stays_plain_where_all_is_encrypted_goes(s3: Somewhere) -> None:
+    StateStore(s3.place()).write(state())
     AckLogs(s3.place()).open(NAME).append(ack(0, (3, "a-person@example.com")))
     StateStore(Sealed(s3.place("two"), Seal(KEY))).reseal()
     here = Sealed(s3.place(), Seal(KEY, enforced=True))

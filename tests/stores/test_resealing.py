@@ -32,7 +32,7 @@ from tests.state.test_acks import ack
 from tests.stores.conftest import Somewhere, somewhere
 from tests.stores.test_encryption import KEY, OTHER, closed, contents
 
-LOG, ROWS = "targets/a/acks-2-b.jsonl", "targets/a/delta-2-b.parquet"
+LOG, ROWS = "targets/a/acks-1-b.jsonl", "targets/a/delta-1-b.parquet"
 KEYED = {"STATE_KEY": KEY}
 BOTH, ROLLED = {"STATE_KEY": OTHER, "OLD_KEY": KEY}, {"STATE_KEY": OTHER}
 ENDED = """
@@ -267,7 +267,7 @@ def test_history_that_is_damaged_stays_and_what_is_needed_is_an_error_first(
     anywhere: Somewhere, tmp_path: Path, before: Seal | None
 ) -> None:
     kept(anywhere, tmp_path, before)
-    place, history = anywhere.place(), ROWS.replace("-2-", "-1-")
+    place, history = anywhere.place(), ROWS.replace("-1-", "-0-")
     whole = {name: found.data for name in (ROWS, history) if (found := place.read(name))}
     place.put(ROWS, whole[ROWS][:-1] + b"X")
     with pytest.raises(StateError, match=ROWS):
@@ -287,13 +287,13 @@ def kept(where: Somewhere, tmp_path: Path, seal: Seal | None = None, machine: st
     (tmp_path / "rows").write_bytes(b"rows of a-person@example.com")
     store = store_of(where, seal, machine)
     file = store.put_file(tmp_path / "rows", ROWS, rows=1)
-    store.put_file(tmp_path / "rows", ROWS.replace("-2-", "-1-"), rows=1)
+    store.put_file(tmp_path / "rows", ROWS.replace("-1-", "-0-"), rows=1)
     store.write(state().with_target(target(file)))
     logs = AckLogs(store.place)
-    for name in (LOG, LOG.replace("-2-", "-1-")):
+    for name in (LOG, LOG.replace("-1-", "-0-")):
         with logs.open(name) as log:
             log.append(ack(0, (3, "a-person@example.com")))
-    logs.stop(needed={LOG, LOG.replace("-2-", "-1-")})
+    logs.stop(needed={LOG, LOG.replace("-1-", "-0-")})
     return store
 
 
@@ -318,7 +318,7 @@ def test_everything_is_sealed_under_the_key_whatever_names_it(
     assert now.serial == 1
     (file,) = now.targets[str(target().key)].baseline.files
     assert only.path_of(file, verify=True).read_bytes() == b"rows of a-person@example.com"
-    assert only.read_acks(LOG) == only.read_acks(LOG.replace("-2-", "-1-")) == (ack(0, (3, "a-person@example.com")),)
+    assert only.read_acks(LOG) == only.read_acks(LOG.replace("-1-", "-0-")) == (ack(0, (3, "a-person@example.com")),)
 
 
 def test_a_copy_of_before_on_another_machine_is_fetched_again(bucket: Somewhere, tmp_path: Path) -> None:
