@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -86,21 +87,37 @@ def restored(store: StateStore, text: bytes, *, where: str, force: bool, now: da
     """A document made the newest version, see `StateStore.restore`: what was or may have been sent since is uncertain.
 
     Those are the delta files of its targets which neither it names nor any version before it; what is kept as history
-    of versions that are not there any more is older than all of those.
+    of versions that are not there any more is older than all of those. Targets that only the newest version has which
+    can be trusted, because they became ours since, are as that one says.
     """
 
-    def edit(state: State) -> State:
-        before = [version for version in store.readable() if version.serial <= state.serial]
-        named = {name for version in (*before, state) for name in files_of(version)}
-        oldest = min((version.serial for version in before), default=0)
-        later = sorted(name for name in store.files() if name not in named and number_of(name) > oldest)
-        every = {key: f"{TARGETS}{slug_of(known.key)}/delta-" for key, known in state.targets.items()}
-        found = {key: [name for name in later if name.startswith(start)] for key, start in every.items()}
-        return state.with_targets(
-            _doubted(store, state.targets[key], names, now) for key, names in found.items() if names
-        )
+    def edit(state: State, there: State | None) -> State:
+        versions = [*([there] if there else []), *store.readable()]
+        newest = versions[0] if versions else state
+        own = newest.lineage == state.lineage and newest.serial <= state.serial
+        since = {} if own else {key: one for key, one in newest.targets.items() if key not in state.targets}
+        doubted = [
+            _doubted(store, known, names, now)
+            for version, targets in ((state, state.targets), (newest, since))
+            for known, names in _sent_since(store, version, versions, targets.values())
+        ]
+        return state.with_targets(since.values()).with_targets(doubted)
 
     return store.restore(text, where=where, force=force, edit=edit)
+
+
+def _sent_since(
+    store: StateStore, version: State, versions: list[State], targets: Iterable[TargetState]
+) -> Iterator[tuple[TargetState, list[str]]]:
+    """Those of `targets` with delta files which neither `version` names nor one of `versions` that it came of."""
+    before = [one for one in versions if one.lineage == version.lineage and one.serial <= version.serial]
+    named = {name for one in (*before, version) for name in files_of(one)}
+    oldest = min((one.serial for one in before), default=0)
+    later = sorted(name for name in store.files() if name not in named and number_of(name) > oldest)
+    for known in targets:
+        start = f"{TARGETS}{slug_of(known.key)}/delta-"
+        if names := [name for name in later if name.startswith(start)]:
+            yield known, names
 
 
 def _doubted(store: StateStore, known: TargetState, names: list[str], now: datetime) -> TargetState:

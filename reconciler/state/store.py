@@ -56,6 +56,9 @@ def name_of(key: TargetKey, stem: str, state: State, suffix: str) -> str:
     return f"{TARGETS}{slug_of(key)}/{stem}-{state.serial + 1}-{uuid.uuid4().hex[:8]}{suffix}"
 
 
+Edit = Callable[[State, State | None], State]
+
+
 def _is_version(name: str) -> bool:
     return serial_of(name) >= 0 or name == UNREADABLE
 
@@ -110,10 +113,11 @@ class StateStore(StateReader):
                 self._prune()
             return written
 
-    def restore(self, text: bytes, *, where: str, force: bool, edit: Callable[[State], State] | None = None) -> State:
+    def restore(self, text: bytes, *, where: str, force: bool, edit: Edit = lambda state, _: state) -> State:
         """Makes a document, edited, the newest version, whatever is there now with `force`; else only one it came from.
 
-        Its serial becomes higher than any other. StateError when it cannot be trusted or names files that are gone.
+        `edit` is also given what is there now, None where it cannot be trusted. The serial becomes higher than any
+        other. StateError when the document cannot be trusted or names files that are gone.
         """
         state = decode(text, where=where, way_out=lambda: "pull it again: batchctl state pull")
         self._pinned(where, state)
@@ -138,7 +142,7 @@ class StateStore(StateReader):
                 fix="push a newer version; batchctl state rm forgets a target whose files are lost",
             )
         with self._mutex:
-            written = self._above_all(edit(state) if edit else state, newest)
+            written = self._above_all(edit(state, newest), newest)
             before = self._last[1] if self._last else self.place.raw(STATE)
             keep = f"{PREVIOUS}state-{newest.serial}.json" if newest else UNREADABLE
             if newest is None:

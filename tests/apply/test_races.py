@@ -192,3 +192,25 @@ def test_who_came_and_left_since_an_older_state_is_known_to_it(tmp_path: Path, n
         assert (done.code, done.plan["changes"][0]["op"], done.plan["totals"]["done"]) == (0, "delta", 2), done
         shop.converged()
         assert shop.command("state", "verify").code == 0
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["readable", "damaged"])
+@pytest.mark.parametrize("name", ["l6", "l8"])
+def test_what_became_ours_since_an_older_state_is_not_forgotten(tmp_path: Path, name: str, damaged: bool) -> None:
+    first, second = (next(one for one in LINKS if one.name == link) for link in ("l3", name))
+    with running(Options(rate_scale=0, indexing_delay=0.02)) as url:
+        shop = Shop(tmp_path / "shop", url, opened(24, random.Random(5), (first,)))
+        shop.turn()
+        file, people = tmp_path / "older.json", shop.world.people
+        file.write_text(shop.command("state", "pull").out)
+        shop.world.links[name] = replace(second, where="pts >= 0", test=lambda p: p.pts >= 0)
+        shop.turn()
+        if damaged:
+            (shop.root / ".batchctl/state.json").write_text("{}")
+        assert shop.command("state", "push", str(file), "--auto-approve", "--force").code == 0
+        gone = min(pid for pid, one in people.items() if not shop.world.barred(one))
+        people[gone] = replace(people[gone], ok=False)
+        done = shop.apply()
+        assert (done.code, {one["op"] for one in done.plan["changes"]} - {"none"}) == (0, {"delta"}), done
+        shop.converged()
+        assert shop.command("state", "verify").code == 0
