@@ -54,15 +54,13 @@ def foldable(known: TargetState) -> bool:
 
 
 def compacted(store: StateStore, state: State, chosen: list[TargetState], *, now: datetime) -> tuple[State, int]:
-    """The state with all of `chosen` folded that can be, and how many those are."""
-    todo = [known for known in chosen if foldable(known)]
-    for known in todo:
-        state = compact(store, state, known, now=now)
-    return state, len(todo)
+    """The state with all of `chosen` folded that can be, and how many those are: one write, or none for nobody."""
+    folded = [_folded(store, state, known, now=now) for known in chosen if foldable(known)]
+    return store.write(state.by_hand().with_targets(folded)) if folded else state, len(folded)
 
 
-def compact(store: StateStore, state: State, known: TargetState, *, now: datetime) -> State:
-    """Writes a target's baseline as one file that holds the same, none for nobody; StateError if the state differs."""
+def _folded(store: StateStore, state: State, known: TargetState, *, now: datetime) -> TargetState:
+    """A target with its baseline as one file that holds the same, none for nobody; StateError if the state differs."""
     told = known.baseline
     with Engine(now=now, memory="400MB") as engine:
         local = engine.path("base")
@@ -79,8 +77,7 @@ def compact(store: StateStore, state: State, known: TargetState, *, now: datetim
         name = name_of(known.key, "refusals", state, ".parquet")
         ranges, path = refusals.ranges, store.path_of(refusals, verify=True)
         refusals = store.put_file(path, name, rows=refusals.rows).model_copy(update={"ranges": ranges})
-    folded = told.model_copy(update={"files": files, "refusals": refusals})
-    return store.write(state.by_hand().with_target(known.model_copy(update={"baseline": folded})))
+    return known.model_copy(update={"baseline": told.model_copy(update={"files": files, "refusals": refusals})})
 
 
 def restored(store: StateStore, text: bytes, *, where: str, force: bool, now: datetime) -> State:

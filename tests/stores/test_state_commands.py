@@ -16,7 +16,7 @@ from reconciler.emulator import Options, running
 from reconciler.state.document import decode, encode
 from reconciler.state.holder import Holder
 from reconciler.state.lock import hold, holder_at
-from reconciler.state.place import Place
+from reconciler.state.place import Folder, Place
 from tests.cli.kit import FILES, Command, Typed, people
 from tests.conftest import MakeProject
 from tests.state.kit import NOW
@@ -111,6 +111,33 @@ def test_compact_folds_into_one_file_that_holds_the_same(batchctl: Applied) -> N
     assert "0 targets folded" in batchctl.state("compact", key)
     assert "No changes." in batchctl.ok("plan", "--target", "segment-link/loyal-ios")
     assert set(batchctl.place.names("targets/")) > before, "the last 5 versions keep their files"
+
+
+@pytest.mark.parametrize("batchctl", ["folder", "s3"], indirect=True)
+def test_compact_folds_all_targets_in_one_write_or_none(batchctl: Applied, project: MakeProject) -> None:
+    everybody = batchctl.root / "everybody.yaml"
+    everybody.write_text(
+        everybody.read_text().replace("title: Everybody", f"title: Everybody {batchctl.root.parent.name}")
+    )
+    for count in (402, 403):
+        project.table("data/people.parquet", people(count, loyal=302))
+        batchctl.ok("apply", "--auto-approve")
+    before = batchctl.state("pull")
+    serial = json.loads(before)["serial"]
+    last = list(json.loads(before)["targets"].values())[-1]["baseline"]["files"][-1]["path"]
+    kept = batchctl.place.read(last)
+    assert kept is not None
+    for place in (batchctl.place, Folder(batchctl.root / ".batchctl"), *map(Folder, batchctl.root.glob(".batchctl/*"))):
+        if place.read(last) is not None:
+            place.put(last, b"damaged")
+    assert batchctl("state", "compact").returncode == 1
+    assert batchctl.state("pull") == before
+    batchctl.place.put(last, kept.data)
+    assert "2 targets folded" in batchctl.state("compact")
+    assert json.loads(batchctl.state("pull"))["serial"] == serial + 1
+    assert batchctl.state("pull", "--serial", str(serial)) == before
+    assert batchctl.state("verify").count("in 1 file") == 2
+    assert "No changes." in batchctl.ok("plan")
 
 
 def test_rm_forgets_and_batch_keeps(batchctl: Applied) -> None:
