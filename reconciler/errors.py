@@ -6,6 +6,7 @@ BatchctlError                 1   something could not be done; the message says 
 ├── Stale                     6   the saved plan no longer fits the state, the specs or its own digests
 ├── Usage                    64   the command line is wrong, or approval is missing
 ├── StateError                1   the state cannot be trusted: truncated, edited, of another project or version
+│   ├── SetBack               -   it is older than what is kept beside it
 │   └── Unopened              -   a file of it, or a line, is not opened: of another key or seal, plain, damaged
 │       └── Damaged           -   it is not what was written
 ├── ConfigurationError        1   a key, host or account is wrong; found before the first write
@@ -121,6 +122,10 @@ class Usage(BatchctlError):
 
 class StateError(BatchctlError):
     """The state cannot be trusted, or not be written; what is there was left as it is."""
+
+
+class SetBack(StateError):
+    """The document of the state did not come of the versions that are kept: it was set back, or lost what was sent."""
 
 
 class Unopened(StateError):

@@ -11,8 +11,8 @@ from reconciler.data.engine import Engine
 from reconciler.data.sql import lit
 from reconciler.errors import BatchctlError, StateError
 from reconciler.state.acks import SENDING
-from reconciler.state.document import files_of
-from reconciler.state.place import TARGETS
+from reconciler.state.document import encode, files_of
+from reconciler.state.place import STATE, TARGETS
 from reconciler.state.reader import StateReader, measure, number_of
 from reconciler.state.standing import stand
 from reconciler.state.state import DataFile, LastWrite, State, TargetState
@@ -88,52 +88,66 @@ def restored(store: StateStore, text: bytes, *, where: str, force: bool, now: da
     can be trusted, because they became ours since, are as that one says.
     """
 
-    def edit(state: State, there: State | None) -> State:
-        versions = [*([there] if there else []), *store.readable()]
-        newest = versions[0] if versions else state
-        own = newest.lineage == state.lineage and newest.serial <= state.serial
-        since = {} if own else {key: one for key, one in newest.targets.items() if key not in state.targets}
-        doubted = [
-            _doubted(store, known, names, now)
-            for version, targets in ((state, state.targets), (newest, since))
-            for known, names in _sent_since(store, version, versions, targets.values())
-        ]
-        return state.with_targets(since.values()).with_targets(doubted)
+    return store.restore(text, where=where, force=force, edit=lambda state, there: _asserting(store, state, there, now))
 
-    return store.restore(text, where=where, force=force, edit=edit)
+
+def gone_back(reader: StateReader, *, now: datetime) -> State:
+    """Where a document was set back: the newest version that is kept, with what was or may have been sent since as
+    uncertain, so that the next plan asserts it again. A store makes it the newest version."""
+    document = reader.document()
+    assert document is not None
+    own = (one for one in reader.readable() if one.lineage == document.lineage and one.serial >= document.serial)
+    state = next(own, document)
+    if isinstance(reader, StateStore):
+        return restored(reader, encode(state), where=reader.place.show(STATE), force=True, now=now)
+    return _asserting(reader, state, None, now)
+
+
+def _asserting(reader: StateReader, state: State, there: State | None, now: datetime) -> State:
+    """`state` on top of all that is kept; `there` is the document that it replaces, where that can be trusted."""
+    versions = [*([there] if there else []), *reader.readable()]
+    newest = versions[0] if versions else state
+    own = newest.lineage == state.lineage and newest.serial <= state.serial
+    since = {} if own else {key: one for key, one in newest.targets.items() if key not in state.targets}
+    doubted = [
+        _doubted(reader, known, names, now)
+        for version, targets in ((state, state.targets), (newest, since))
+        for known, names in _sent_since(reader, version, versions, targets.values())
+    ]
+    return state.with_targets(since.values()).with_targets(doubted)
 
 
 def _sent_since(
-    store: StateStore, version: State, versions: list[State], targets: Iterable[TargetState]
+    reader: StateReader, version: State, versions: list[State], targets: Iterable[TargetState]
 ) -> Iterator[tuple[TargetState, list[str]]]:
     """Those of `targets` with delta files which neither `version` names nor one of `versions` that it came of."""
     before = [one for one in versions if one.lineage == version.lineage and one.serial <= version.serial]
     named = {name for one in (*before, version) for name in files_of(one)}
     oldest = min((one.serial for one in before), default=0)
-    later = sorted(name for name in store.files() if name not in named and number_of(name) > oldest)
+    later = sorted(name for name in reader.files() if name not in named and number_of(name) > oldest)
     for known in targets:
         start = f"{TARGETS}{slug_of(known.key)}/delta-"
         if names := [name for name in later if name.startswith(start)]:
             yield known, names
 
 
-def _doubted(store: StateStore, known: TargetState, names: list[str], now: datetime) -> TargetState:
+def _doubted(reader: StateReader, known: TargetState, names: list[str], now: datetime) -> TargetState:
     files = []
     with Engine(now=now, memory="400MB") as engine:
         for name in names:
-            there = store.place.fetch(name)
+            there = reader.place.fetch(name)
             if there is not None:
                 rows = engine.count(f"SELECT count(*) FROM read_parquet({lit(str(there[0]))})")
                 files.append(measure(there[0], name, rows=rows))
-    known, last = _begun(store, known), LastWrite(token=None, sent_at=now, applied=False, unanswered=True)
+    known, last = _begun(reader, known), LastWrite(token=None, sent_at=now, applied=False, unanswered=True)
     return known.model_copy(update={"uncertain": (*known.uncertain, *files), "last_write": last})
 
 
-def _begun(store: StateStore, known: TargetState) -> TargetState:
+def _begun(reader: StateReader, known: TargetState) -> TargetState:
     """What is known of a target after a *replace* that was begun: what was sent later does not end with it."""
     if known.pending is None or not any(batch.replace for batch in known.pending.batches):
         return known
-    return stand(known, store.acked(known)).folded
+    return stand(known, reader.acked(known)).folded
 
 
 def _file_faults(reader: StateReader, engine: Engine, file: DataFile) -> list[str]:

@@ -71,12 +71,14 @@ class Run:
 
     def fresh(self, store: StateStore, engine: Any) -> Plan | None:
         """Plans and applies; None when the person said no."""
-        from reconciler.cli.pipeline import connected, plan_with
+        from reconciler.cli.opening import current
+        from reconciler.cli.pipeline import connected, plan_with, warned
 
         session, cancel, reporter = self.session, self.cancel, self.reporter
-        state = store.read()
+        state, back = current(store, session)
         with connected(session, state, self.wish, cancel=cancel, reporter=reporter, permit=self.permit) as clients:
             planned = plan_with(session, store, state, clients, engine, self.wish, cancel=cancel, reporter=reporter)
+            planned = warned(planned, back)
             reporter.close()
             self._show(planned.plan)
             if not self._approved(planned.plan):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.errors import ConfigurationError
+from reconciler.errors import ConfigurationError, SetBack
 from reconciler.loader import resolve_key
 from reconciler.spec import KeyRef
 from reconciler.state.bucket import SCHEMES, open_bucket
@@ -21,6 +21,7 @@ from reconciler.state.place import Folder, Place
 from reconciler.state.reader import StateReader
 from reconciler.state.seal import Seal
 from reconciler.state.sealed import Sealed
+from reconciler.state.state import State
 from reconciler.state.store import StateStore
 
 if TYPE_CHECKING:
@@ -114,6 +115,17 @@ def writing(
                 signals.noting = True
     finally:
         signals.noting = False
+
+
+def current(reader: StateReader, session: Session) -> tuple[State | None, tuple[str, ...]]:
+    """The state to plan with, and a warning where its document was set back: what was sent since is sent again."""
+    try:
+        return reader.read(), ()
+    except SetBack as error:
+        from reconciler import upkeep
+
+        state = upkeep.gone_back(reader, now=session.now)
+        return state, (f"{error.what}: {error.why}, so all that may have been sent since is sent again",)
 
 
 def ci_run() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -178,6 +178,12 @@ def _evaluated(engine: Engine, courses: Sequence[Course], standings: dict[str, S
                 for layer in (*standing.layers, *standing.unsure):
                     ground.locate(layer)
         raise
+
+
+def warned(planned: Planned, warnings: tuple[str, ...]) -> Planned:
+    """The same with more warnings."""
+    plan = planned.plan.model_copy(update={"warnings": (*planned.plan.warnings, *warnings)})
+    return replace(planned, plan=plan)
 
 
 def _warned(plan: Plan, session: Session) -> Plan:

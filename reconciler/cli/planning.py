@@ -37,9 +37,9 @@ def command(
     chosen_formats = formats_of(formats)
     options = common_of(**shared)
     from reconciler.cli.messages import say
-    from reconciler.cli.opening import reading, seal_of
+    from reconciler.cli.opening import current, reading, seal_of
     from reconciler.cli.outputs import exit_code_of_plan, write_plan
-    from reconciler.cli.pipeline import Wish, connected, plan_with
+    from reconciler.cli.pipeline import Wish, connected, plan_with, warned
     from reconciler.cli.progress import Reporter
     from reconciler.cli.runs import keep_rejects
     from reconciler.cli.session import open_session
@@ -57,9 +57,10 @@ def command(
         Reporter(json_lines=options.log_json) as reporter,
         Engine(now=session.now) as engine,
     ):
-        state = reader.read()
+        state, back = current(reader, session)
         with connected(session, state, wish, cancel=cancel, reporter=reporter) as clients:
             planned = plan_with(session, reader, state, clients, engine, wish, cancel=cancel, reporter=reporter)
+        planned = warned(planned, back)
         reporter.close()
         code = exit_code_of_plan(planned.plan) if detailed_exitcode else ExitCode.OK
         plan = planned.plan.model_copy(update={"exit_code": int(code)})

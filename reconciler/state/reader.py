@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from reconciler.errors import Damaged, StateError
+from reconciler.errors import Damaged, SetBack, StateError
 from reconciler.state import durable
 from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import Ack, folded
@@ -165,20 +165,23 @@ class StateReader:
         newest = serial_of(kept[0]) if kept else -1
         before = None if newest > state.serial else next(self.readable(kept), None)
         logs = self.files() if newest in (-1, state.serial) else {}
+        same = True
         later = sorted(name for name in logs if kind_of(name) == LOG and number_of(name) > state.serial)
         if newest > state.serial or later:
             why = f"its serial is {state.serial}, and {self.place.show((*later, *kept)[0])} is of a later version"
         elif before is not None and before.serial == state.serial and before != state:
             why = f"its serial is {state.serial}, and {self.place.show(kept[0])} is another version with that serial"
         elif before is not None and before.lineage not in (state.lineage, state.pushed_over):
+            same = False
             why = f"its lineage is {state.lineage}, that of version {before.serial} is {before.lineage}"
         else:
             return None
         serial = f"--serial {newest} " if kept else ""
-        return StateError(
+        return (SetBack if same else StateError)(
             f"the state {self.place.show(STATE)} was set back, or copied from elsewhere",
             why=f"{why}; what was sent since would be forgotten",
-            fix="put the newest version back; or go on from an older one, and what may have been sent since is sent "
+            fix=("batchctl plan shows what the next apply sends again; or " if same else "")
+            + "put the newest version back; or go on from an older one, and what may have been sent since is sent "
             f"again: batchctl state pull {serial}--out FILE, then batchctl state push --force FILE",
         )
 
