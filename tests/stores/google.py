@@ -56,6 +56,8 @@ class Storage:
 
     def __init__(self, bucket: str) -> None:
         self.bucket, self.busy = bucket, 0
+        self.append_only = False
+        """Nobody may delete."""
         self.objects: dict[str, Kept] = {}
         self.uploads: dict[str, dict[int, Kept]] = {}
         self.waits: Callable[[str, str], None] = lambda _method, _name: None
@@ -162,6 +164,8 @@ class Storage:
             return Response(headers=done.headers)
         if name not in self.objects:
             raise Refused(404, "NoSuchKey")
+        if request.method == "DELETE" and self.append_only:
+            raise Refused(403, "AccessDenied")
         if request.method == "DELETE":
             del self.objects[name]
             return Response(status=204)

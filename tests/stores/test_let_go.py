@@ -118,3 +118,12 @@ def test_a_signal_ends_the_waiting_for_another_run(held: Held) -> None:
         os.kill(pid, signal.SIGTERM)
         assert warm.wait() == 143, warm.said
         assert holder_of(held.place) == ME
+
+
+def test_who_may_not_delete_in_a_bucket_applies_all_the_same(held: Held, project: MakeProject) -> None:
+    held.kept.append_only, said = True, ""
+    for night in range(6):
+        project.table("data/people.parquet", people(402 + night, loyal=302 + night))
+        said = held.batchctl.ok("apply", "--auto-approve")
+    assert "files of the state that nobody needs any more were not deleted" in said
+    assert holder_of(held.place) is None
