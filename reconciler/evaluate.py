@@ -49,7 +49,7 @@ def evaluate(
     staged, digests, todo = dict(known.staged), known.digests, known.todo
     if not todo:  # nothing to ask DuckDB, which is not even opened
         return Evaluated(staged=staged)
-    specs = {link.catalogue.name: link.catalogue for course in todo if course.target for link in course.target.links}
+    specs = {link.catalogue.name: link.catalogue for course in todo for link in course.links}
     found = _found(engine, specs, ground)
     files = [path for one in found.values() for relation in one.relations for path in relation.files]
     engine.limit(_megabytes(todo, standings))
@@ -57,7 +57,7 @@ def evaluate(
     with unmoved(relation.read_later for one in found.values() for relation in one.relations):
         opened = _opened(engine, found, ground)
         _check_segments(engine, todo, ground)
-        members = members_of((link for course in todo if course.target for link in course.target.links), opened)
+        members = members_of({link.address: link for course in todo for link in course.links}.values(), opened)
         at_rest = _still(engine, todo, standings, members, ground)
         for number, course in enumerate(todo, 1):
             ground.progress(f"evaluating {course.key.audience or 'profiles'} ({number} of {len(todo)})")
@@ -185,8 +185,8 @@ def _stage(
     known = standing.known if standing else None
     blank = standing is None or (course.void and not course.remembers)
     told_types = dict(known.baseline.attributes) if known and not blank else {}
-    target = course.target if not course.forget else None
-    links = tuple(members[link.address] for link in target.links) if target else ()
+    target = course.target
+    links = tuple(members[link.address] for link in course.links)
     wanted = {a.name: a.type for a in target.attributes} if target else {}
     sent = {name: kind for name, kind in wanted.items() if told_types.get(name, kind) == kind}  # others are refused
     attributes = dict(sorted({**told_types, **sent}.items()))
@@ -221,7 +221,7 @@ def _id_type(course: Course) -> IdType:
 def _rules(
     course: Course, standing: Standing | None, attributes: Mapping[str, str], sent: frozenset[str], ground: Ground
 ) -> Rules:
-    target = course.target if not course.forget else None
+    target = course.target
     known = standing.known if standing else None
     on_exit = on_exit_of(target, known) if target is not None else (known.on_exit if known else {})
     return Rules(
@@ -231,6 +231,7 @@ def _rules(
         unset_on_exit=frozenset(name for name, rule in on_exit.items() if rule == "unset"),
         delete=all(link.action.delete for link in target.links) if target else True,
         everybody=course.everybody,
+        consent_only=course.target is None and course.refused is not None,
         anew=course.remembers,
         retry_rejects=ground.retry_rejects,
         unsure=standing is not None and bool(standing.unsure),

@@ -36,7 +36,8 @@ def settle(changes: Sequence[Change], tools: Tools) -> tuple[Change, ...]:
 
 def _waits(change: Change) -> bool:
     written = change.outcome is Outcome.DONE or (change.consent_only and change.accepted > 0)
-    return written and not change.target_key.is_profiles and change.op not in (Op.DELETE, Op.FORGET, Op.NONE)
+    stays = change.consent_only or change.op not in (Op.DELETE, Op.FORGET, Op.NONE)
+    return written and stays and not change.target_key.is_profiles
 
 
 def _settled(change: Change, tools: Tools) -> Change:

@@ -52,7 +52,7 @@ def _carry_out(work: Work) -> None:
     if _done_before(work):
         _report_again(work)
         return
-    match work.change.op:
+    match Op.DELTA if work.change.consent_only else work.change.op:
         case Op.NONE:
             return
         case Op.FORGET:

@@ -9,7 +9,7 @@ from reconciler.address import TargetKey
 from reconciler.course.named import audience_course, profiles_course
 from reconciler.course.orphan import orphan_course
 from reconciler.errors import StateError
-from reconciler.link import Target
+from reconciler.link import Target, former_links
 from reconciler.observed import Inventory, Observed
 from reconciler.plan.course import Course
 from reconciler.spec import Project
@@ -43,7 +43,11 @@ def decide(
     if state is not None and subset is None:
         orphans = [known for known in state.targets.values() if known.key not in named]
         orphans.sort(key=lambda known: (known.destination, known.key.is_profiles, known.key))
-        courses += [orphan_course(known, inventories.get(known.account)) for known in orphans]
+        prefix = project.prefix(state.environment or None)
+        courses += [
+            orphan_course(known, inventories.get(known.account), former=former_links(every, known.links), prefix=prefix)
+            for known in orphans
+        ]
     return tuple(courses)
 
 

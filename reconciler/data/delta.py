@@ -29,7 +29,7 @@ class Request:
     """What to compare for one target."""
 
     links: Sequence[Members]
-    """Empty for an orphan that is to be emptied."""
+    """Empty for an orphan that is to be emptied; of one that is kept those that fed it once."""
     told: Told
     rules: Rules
     id_type: IdType
@@ -63,7 +63,7 @@ def diff(engine: Engine, request: Request, *, digest: Digest = digest) -> Staged
     decided = verdict.decide(engine, inputs, request.rules)
     staged = _write(engine, decided, request, gathered)
     counts = _counts(engine, request, gathered, wanted, decided, staged)
-    rejects, path = collect(engine, request.links, wanted, decided)
+    rejects, path = collect(engine, request.links if gathered else (), wanted, decided)
     return replace(
         _with_sources(staged, request.links, request.rules.sent, told.attributes),
         counts=counts,
@@ -89,7 +89,7 @@ def _with_sources(staged: Staged, links: Sequence[Members], sent: Collection[str
 
 def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | None:
     told, rules = request.told, request.rules
-    if not request.links:
+    if not request.links or rules.consent_only:
         return None
     nothing = told.told is None and told.uncertain is None and request.refusals is None
     if nothing and len(request.links) == 1 and not (rules.profiles or rules.anew):
@@ -124,7 +124,8 @@ def _desired(engine: Engine, request: Request, gathered: Gathered | None) -> peo
     if gathered is None:
         empty = ident(engine.table("nobody"))
         engine.run(f"CREATE TEMP TABLE {empty} (id VARCHAR, k UUID)")
-        return people.Desired(table=empty, checked="", clash=None, withheld=None, shared=0)
+        barred = _union(f"SELECT id FROM {found}" for m in request.links if (found := m.withheld))
+        return people.Desired(table=empty, checked="", clash=None, withheld=f"({barred})" if barred else None, shared=0)
     return people.desired(engine, request.links, gathered, id_type=request.id_type, profiles=request.rules.profiles)
 
 

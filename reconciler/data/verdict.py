@@ -44,6 +44,8 @@ class Rules:
     delete: bool
     """Audiences: people who left are removed."""
     everybody: bool
+    consent_only: bool = False
+    """Nobody is sent and nobody leaves but who is withheld: an orphan that is kept."""
     anew: bool = False
     """A *replace*, or an audience created anew: who is not sent is gone, and no removal has to be sent."""
     retry_rejects: bool = False
@@ -197,6 +199,8 @@ def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
 
 
 def _kind(rules: Rules) -> str:
+    if rules.consent_only:
+        return "CASE WHEN (is_t OR is_u) AND withheld THEN 'consent' END"
     if rules.anew:
         stays = "held_back" if rules.delete else "is_t OR is_s"
         return f"CASE WHEN is_d THEN 'add' WHEN withheld AND (is_t OR is_u) THEN 'consent' WHEN {stays} THEN 'add' END"

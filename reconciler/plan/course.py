@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.address import TargetKey
-from reconciler.link import Target
+from reconciler.link import Link, Target
 from reconciler.observed import Observed
 from reconciler.plan.values import Op, Refusal
 from reconciler.state.state import TargetState
@@ -20,6 +20,8 @@ class Course:
     reason: str = ""
     target: Target | None = None
     """None for an orphan: a target of the state which no link names."""
+    former: tuple[Link, ...] = ()
+    """Of an orphan that is kept: links of the project that fed it once. Whom they must not send leaves it."""
     known: TargetState | None = None
     observed: Observed | None = None
     create: bool = False
@@ -45,11 +47,19 @@ class Course:
         return self.void and self.op is Op.FULL and (self.replace or self.recreate)
 
     @property
+    def links(self) -> tuple[Link, ...]:
+        """Whose catalogues are read for it."""
+        return self.target.links if self.target is not None else self.former
+
+    @property
     def staged(self) -> bool:
         """Whether rows have to be compared for it."""
-        return self.op in (Op.CREATE, Op.ADOPT, Op.DELTA, Op.FULL) and (self.refused is None or self.consent)
+        if self.refused is not None:
+            return self.consent
+        return self.op in (Op.CREATE, Op.ADOPT, Op.DELTA, Op.FULL)
 
     @property
     def consent(self) -> bool:
         """Refused, but ours: removals for consent are staged and sent all the same."""
-        return self.refused is not None and self.known is not None and self.refused.rule == "attribute_type"
+        ours = self.known is not None and bool(self.links)
+        return ours and self.refused is not None and self.refused.rule in ("attribute_type", "prevent_destroy")

@@ -8,7 +8,7 @@
     max_reject_percent   rejects ÷ rows read
     max_remove_percent   removed ÷ count at the last commit; of profiles people who lose a value
     max_add_percent      added ÷ count at the last commit; never before a first commit
-    prevent_destroy, no_delete, max_delete_audiences     deletions, and orphans that are emptied
+    no_delete, max_delete_audiences     deletions, and orphans that are emptied; prevent_destroy was judged before
 
 A refused target keeps everything it had, but its removals for consent go out first, within a limit of their own
 (`max_consent_percent`, 10 % of the target); beyond that they are refused by themselves and the rest goes on.
@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from reconciler.cost import with_cost
-from reconciler.link import Target
+from reconciler.link import Target, former_links
 from reconciler.plan.slices import Rows, batches
 from reconciler.plan.sums import with_sums
 from reconciler.plan.values import Change, Op, Plan, Refusal
@@ -43,8 +43,10 @@ def check(
     no_delete: bool = False,
 ) -> Plan:
     """The plan with refusals, sums and cost. What was refused before stays refused: checking twice changes nothing."""
+    targets = tuple(targets)
     every = {str(target.key): target for target in targets}
-    changes = [_checked(change, every.get(change.key), plan, project, state, now) for change in plan.changes]
+    judged = [(change, every.get(change.key) or _kept(change, targets)) for change in plan.changes]
+    changes = [_checked(change, target, plan, project, state, now) for change, target in judged]
     changes = refuse_deletes(changes, project=project, state=state, serial=plan.serial, no_delete=no_delete)
     named = [every[change.key] for change in plan.changes if change.key in every]
     warnings = dict.fromkeys([*plan.warnings, *expired(named, now), *stale_warnings(plan, every)])
@@ -62,6 +64,16 @@ def _checked(
         return change.model_copy(update={"refused": change.refused or blocked, "consent_only": False})
     refusal = change.refused or source_guard(change, target) or guard(change, limits)
     return _with_consent(change, refusal, consent_guard(change, limits))
+
+
+def _kept(change: Change, targets: Iterable[Target]) -> Target | None:
+    """An orphan that is kept while its removals for consent go out: the limits of the links that fed it count."""
+    links = former_links(targets, change.links) if change.refused is not None and change.consent_batches else ()
+    if not links:
+        return None
+    return Target(
+        key=change.target_key, destination=links[0].destination, links=links, id_type=change.id_type, attributes=()
+    )
 
 
 def _writes(change: Change) -> bool:

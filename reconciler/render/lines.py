@@ -203,12 +203,16 @@ def unverified(change: Change) -> str:
     return f"{losing} (Batch cannot be asked whether it is gone)"
 
 
+_LEADS = {"prevent_destroy": "to leave it in Batch as it is and give it up"}
+"""What a command is for, by the rule that it answers; the others take an audience over."""
+
+
 def override_lines(refusal: Refusal | None) -> list[str]:
     """The exact command, or the exact YAML and where to write it."""
     if refusal is None or not refusal.override:
         return []
     override = plain(refusal.override)
     if override.startswith("batchctl "):
-        return [f"to take it over:  {override}"]
+        return [f"{_LEADS.get(refusal.rule, 'to take it over')}:  {override}"]
     once = "once, " if override.startswith("allow:") else ""
     return [f"to allow it {once}write on {plain(refusal.where)}:  {override}".replace("it write", "it, write")]

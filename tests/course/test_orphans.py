@@ -57,6 +57,28 @@ def test_on_destroy(on_destroy: Any, op: Op, forget: bool) -> None:
     assert (got.op, got.forget, got.refused) == (op, forget, None)
 
 
+@pytest.mark.parametrize("protects", [True, False])
+def test_a_link_that_is_left_decides_for_what_it_fed_whatever_the_state_says(protects: bool) -> None:
+    lifecycle = {"prevent_destroy": protects, "on_destroy": "empty"}
+    moved = target("winter", links=({"name": "renamed", "moved_from": "segment-link/summer", "lifecycle": lifecycle},))
+    had = known(GONE, prevent_destroy=not protects, on_destroy="keep")
+    seen = inventories((CEP_ACCOUNT, observed(GONE)))
+    _, got = decide([moved], inventories=seen, state=state(had), project=project(), now=NOW)
+    assert (got.forget, got.refused is not None, got.consent) == (True, protects, protects)
+    assert (got.refused.where if got.refused else "segment-link/renamed") == "segment-link/renamed"
+
+
+def test_what_is_proposed_for_an_orphan_without_links_names_it_as_a_document_would() -> None:
+    seen = inventories((CEP_ACCOUNT, observed(GONE)))
+    for prefix, proposed in (("sum", "audience: {name: mer}"), ("other", "")):
+        shop = project(environments={"prod": {"audience_prefix": prefix}})
+        (got,) = decide([], inventories=seen, state=state(known(GONE, prevent_destroy=True)), project=shop, now=NOW)
+        assert got.refused is not None
+        assert proposed in got.refused.detail
+        assert bool(proposed) == ("bring back" in got.refused.detail)
+        assert (got.refused.where, got.refused.override) == ("", f"batchctl state rm {GONE.key}")
+
+
 def test_an_empty_audience_is_not_emptied() -> None:
     had = known(GONE, on_destroy="empty", baseline={"files": (), "count": 0})
     assert orphan(had, observed(GONE, nb_ids=0)).op is Op.FORGET
