@@ -38,7 +38,17 @@ def read_state(session: Session) -> State | None:
     """The newest version, None where none was ever written."""
     from reconciler.cli.opening import reading
 
-    return reading(session).read()
+    state = reading(session).read()
+    warn(session, state)
+    return state
+
+
+def warn(session: Session, state: State | None) -> None:
+    """Says on standard error that no environment was named, where that may be a mistake."""
+    from reconciler.cli.messages import say
+
+    for text in session.unnamed(state):
+        say("warning", text if session.common.log_json else f"warning: {text}", json_lines=session.common.log_json)
 
 
 @contextmanager

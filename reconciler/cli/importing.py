@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.byhand import LEFT
+from reconciler.cli.byhand import LEFT, warn
 from reconciler.cli.options import common, common_of, waiting
 from reconciler.errors import ConfigurationError, Usage
 
@@ -47,6 +47,7 @@ def command(address: str, audience: str, lock_timeout: float, **shared: Any) -> 
         writing(session, what="import", timeout=lock_timeout, signals=signals, reporter=reporter) as (store, permit),
     ):
         state = store.read()
+        warn(session, state)
         wish = Wish(keys=frozenset({target.key}))
         with connected(session, state, wish, cancel=cancel, reporter=reporter, permit=permit) as clients:
             reporter.stage(f"reading audiences of {target.destination.name}")

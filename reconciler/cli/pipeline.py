@@ -160,7 +160,7 @@ def plan_with(
         },
     )
     plan = check(plan, targets, project=session.project, state=state, now=session.now, no_delete=wish.no_delete)
-    return Planned(plan=_warned(plan, session), staging=engine.folder, rejects=_rejects(evaluated))
+    return Planned(plan=_warned(plan, session, state), staging=engine.folder, rejects=_rejects(evaluated))
 
 
 def _evaluated(engine: Engine, courses: Sequence[Course], standings: dict[str, Standing], ground: Ground) -> Evaluated:
@@ -186,10 +186,11 @@ def warned(planned: Planned, warnings: tuple[str, ...]) -> Planned:
     return replace(planned, plan=plan)
 
 
-def _warned(plan: Plan, session: Session) -> Plan:
-    """Overrides that have ended: whoever reads the refusal they no longer prevent must see them."""
+def _warned(plan: Plan, session: Session, state: State | None) -> Plan:
+    """No environment named; and overrides that have ended: whoever reads the refusal they no longer prevent must see
+    them."""
     over = [f"{one.where}: {one.what}" for one in session.resolution.problems if one.rule == "allow-expired"]
-    return plan.model_copy(update={"warnings": (*plan.warnings, *over)})
+    return plan.model_copy(update={"warnings": (*session.unnamed(state), *plan.warnings, *over)})
 
 
 def _ground(session: Session, reader: StateReader, wish: Wish, reporter: Reporter) -> Ground:

@@ -19,6 +19,7 @@ from reconciler.errors import ConfigurationError, Location, Problem, SpecInvalid
 from reconciler.link import Resolution, resolve
 from reconciler.loader import Loaded, check_api_url, load, parse_ref, resolve_key
 from reconciler.spec import Destination, KeyRef, Project
+from reconciler.state.state import State
 
 STATE = ".batchctl"
 NO_ENVIRONMENT = "unknown-environment"
@@ -63,6 +64,16 @@ class Session:
     def data_roots(self) -> tuple[Path, ...]:
         """Folders besides the project that sources may lie in."""
         return data_roots()
+
+    def unnamed(self, state: State | None) -> tuple[str, ...]:
+        """A warning where the project has environments, none was named, and there is no state without a name yet."""
+        names = list(self.project.environments)
+        if state is not None or self.common.env is not None or not names:
+            return ()
+        which = f"environment {names[0]} is" if len(names) == 1 else f"environments {', '.join(names)} are"
+        own = f"a state of its own ({self.state_url}), names without prefix and the keys that are set here"
+        what = f"{which} declared and none was named: this is about none of them, but about {own}; --env NAME names one"
+        return (what,)
 
     def where(self, address: str, *path: str | int) -> Location:
         """Place of a path in an object."""

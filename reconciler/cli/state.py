@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.byhand import approved, declined, key_meant, opened, read_state, session_of, target_meant
+from reconciler.cli.byhand import approved, declined, key_meant, opened, read_state, session_of, target_meant, warn
 from reconciler.cli.options import common, waiting
 from reconciler.errors import BatchctlError, ExitCode, StateError
 
@@ -67,11 +67,13 @@ def pull(serial: int | None, out: Path | None, **shared: Any) -> int:
     from reconciler.state.document import encode
     from reconciler.state.place import PREVIOUS
 
-    reader = reading(session_of(shared))
+    session = session_of(shared)
+    reader = reading(session)
     if serial is None:
         state = reader.document() or reader.read()  # one that was set back is what may have to be pushed
     else:
         state = reader.read_previous(f"{PREVIOUS}state-{serial}.json")
+    warn(session, state)
     if state is None:
         raise StateError("there is no state yet", fix="batchctl apply writes the first one")
     text = encode(state)
@@ -117,8 +119,10 @@ def move(key: str, new: str, lock_timeout: float, **shared: Any) -> int:
 
     Account and space may differ between KEY and NEW; the audience may not, because Batch cannot rename one.
     """
-    with opened(session_of(shared), "state mv", lock_timeout) as store:
+    session = session_of(shared)
+    with opened(session, "state mv", lock_timeout) as store:
         state = store.read()
+        warn(session, state)
         known = target_meant(state, key)
         assert state is not None
         wanted = key_meant(new, known.key)
@@ -209,6 +213,7 @@ def compact(keys: tuple[str, ...], lock_timeout: float, **shared: Any) -> int:
     folded, gone = 0, tuple[str, ...]()
     with opened(session, "state compact", lock_timeout) as store:
         state = store.read()
+        warn(session, state)
         chosen = [target_meant(state, key) for key in keys] or (list(state.targets.values()) if state else [])
         if state is not None:
             state, folded = upkeep.compacted(store, state, chosen, now=session.now)
@@ -247,6 +252,7 @@ def verify(keys: tuple[str, ...], **shared: Any) -> int:
     with Scratch() as folder:
         reader = reading(session, cache=folder)
         state = reader.read()
+        warn(session, state)
         chosen = [target_meant(state, key) for key in keys] or (list(state.targets.values()) if state else [])
         for known in chosen:
             found = upkeep.verify(reader, known, now=session.now)

@@ -100,6 +100,7 @@ def _json(session: Session, state: State | None, rows: list[dict[str, Any]], hol
         "state": {"lineage": state.lineage, "serial": state.serial} if state else None,
         "lock": lock,
         "targets": rows,
+        "warnings": list(session.unnamed(state)),
     }
     return json.dumps(document, indent=2) + "\n"
 
@@ -113,6 +114,7 @@ def _text(session: Session, state: State | None, rows: list[dict[str, Any]], hol
     serial = f"state serial {state.serial}" if state else "no state yet"
     lines = [f"{paint('batchctl', 'strong', colour=colour)} · {plain(session.project.name)}{env} · {serial}"]
     lines.append(f"lock     held by {plain(str(holder))}" if holder else "lock     free")
+    lines += [f"{paint('warning', 'change', colour=colour)}  {plain(text)}" for text in session.unnamed(state)]
     if not rows:
         return "\n".join([*lines, "", _nothing(session, state)]) + "\n"
     width = min(WIDEST, max(len(_name(row)) for row in rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,32 @@ def test_one_that_is_declared_is_looked_at_whatever_else_is_wrong(declared: Comm
     assert said(declared, "plan", "prod").returncode == 3
     assert "no state yet" in said(declared, "status", "prod").stdout
     assert said(declared, "state verify", "prod").stdout == "0 targets, 0 wrong\n"
+
+
+UNNAMED = "environment prod is declared and none was named: this is about none of them, but about a state of its own"
+
+
+def test_an_environment_that_is_forgotten_is_noticed_until_what_goes_without_has_a_state(declared: Command) -> None:
+    for command in ("plan", "status"):
+        assert f"warning  {UNNAMED}" in declared.ok(command)
+        assert json.loads(declared.ok(command, "--format", "json"))["warnings"][0].startswith(UNNAMED)
+    for command in ("state list", "state show a", "state pull", "state verify", "state compact", "state mv a b"):
+        words = (*command.split(), "-C", str(declared.root))
+        assert f"warning: {UNNAMED}" in declared.raw(*words).stderr, command
+        lines = declared.raw(*words, "--log-format", "json").stderr.splitlines()
+        assert any(json.loads(line)["event"] == "warning" and UNNAMED in line for line in lines), command
+    for command in ("plan", "status", "state list"):
+        assert not noticed(said(declared, command, "prod")), command
+    applied = json.loads(declared.ok("apply", "--auto-approve", "--format", "json"))
+    assert applied["warnings"][0].startswith(UNNAMED)
+    for command in ("plan", "status", "state list", "validate"):
+        assert not noticed(declared.raw(*command.split(), "-C", str(declared.root))), command
+
+
+def noticed(done: Done) -> bool:
+    return "none was named" in done.stdout + done.stderr
+
+
+def test_a_project_without_environments_needs_none(batchctl: Command) -> None:
+    assert not noticed(batchctl("plan"))
+    assert not noticed(batchctl("status"))
