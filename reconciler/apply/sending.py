@@ -218,6 +218,8 @@ class Sender:
             return ()
         if error.status == 413:
             self.sent.largest = (start + stop) // 2 - start
+        else:
+            self._report("halving")
         return part.halves(lost=lost)
 
     @property
@@ -263,10 +265,17 @@ class Sender:
             row, row + 1, item=self.second_item
         )
 
-    def _report(self) -> None:
+    def _report(self, step: str = "sending") -> None:
         done = sum(stop - start for start, stop in self.sent.accepted)
         total = sum(batch.stop - batch.start for batch in self.work.batches)
         change = self.change
         self.work.tools.progress(
-            Progress(address=change.address, destination=change.destination, step="sending", done=done, total=total)
+            Progress(
+                address=change.address,
+                destination=change.destination,
+                step=step,
+                done=done,
+                total=total,
+                refused=len(self.sent.refused),
+            )
         )

@@ -22,10 +22,12 @@ class Progress:
     address: str
     destination: str
     step: str
-    """``waiting creating sending deleting``, ``indexing`` between them and after all; then ``done failed refused
-    stopped``, the last by a signal; then perhaps ``indexed``."""
+    """``waiting creating sending deleting``, ``halving`` while rows that Batch refuses are found, ``indexing`` between
+    them and after all; then ``done failed refused stopped``, the last by a signal; then perhaps ``indexed``."""
     done: int = 0
     total: int = 0
+    refused: int = 0
+    """Rows that Batch refused one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

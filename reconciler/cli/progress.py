@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from reconciler.cli.watched import Line, lasting
+from reconciler.cli.watched import FIRST, LONGEST, QUIET, Line, lasting
 from reconciler.render.words import counted, plain
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from reconciler.cli.live import Live
     from reconciler.plan import Change
 
-QUIET, FIRST, LONGEST = 1.0, 5.0, 60.0
-"""Plain lines: seconds before a step speaks, until it speaks again, and at most; each pause is twice the last."""
 BROKEN = {
     "connect": "found no connection",
     "timeout": "was not answered in time",
@@ -137,20 +135,14 @@ class Reporter:
         if line is None:
             label = self._labels.get(step.address) or f"{plain(step.destination)}  {plain(step.address)}"
             line = self._lines[step.address] = Line(label=label, begun=now, started=now)
-        if line.step != step.step:
-            line.step, line.begun, line.due, line.pause = step.step, now, now + QUIET, FIRST
-            if step.step == "sending" and not line.done:
-                line.started = line.started if step.done else now
-        line.total = step.total or line.total
-        more = max(step.done - line.done, 0)
-        line.done += more
-        self._count(more)
+        self._count(line.took(step, now), now)
         return line
 
-    def _count(self, more: int) -> None:
+    def _count(self, more: int, now: float) -> None:
         everything = self._lines.get(ALL)
         if everything is not None:
             everything.done += more
+            everything.measure(now, paused=any(line.halving for line in self._lines.values()))
             if everything.done >= everything.total:
                 del self._lines[ALL]
 
@@ -165,10 +157,13 @@ class Reporter:
         self._print(f"{place}{line.text}" + (f"  {numbers}{took}" if numbers else ""))
 
     def _event(self, address: str, line: Line, now: float) -> None:
-        if not line.final and line.step == "sending" and line.done < line.total and now < line.due:
+        often = line.begun < now if line.halving else line.step == "sending" and line.done < line.total
+        if often and now < line.due:
             return
         line.due = now + FIRST
         fields = {"address": address, "step": line.step, "done": line.done, "total": line.total}
+        if line.refused:
+            fields["refused"] = line.refused
         self._write({"event": "progress", **fields, "rows_per_second": round(line.rate(now))})
 
     def _show(self) -> None:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from reconciler.apply import Progress
+
+QUIET, FIRST, LONGEST = 1.0, 5.0, 60.0
+"""Plain lines: seconds before a step speaks, until it speaks again, and at most; each pause is twice the last."""
 FINAL = ("done", "failed", "refused", "stopped", "indexed")
 WORDS = {"waiting": "waiting for Batch", "indexing": "waiting for Batch to index it"}
 """Steps as a reader understands them; the others are clear."""
@@ -21,10 +27,16 @@ class Line:
     step: str = ""
     done: int = 0
     total: int = 0
+    refused: int = 0
+    """Rows that Batch refused one by one."""
     due: float = 0.0
     """When it speaks next where there is no terminal, ..."""
     pause: float = 0.0
     """... and how long it is silent afterwards."""
+    paused: bool = False
+    """No rate says anything: requests are refused and halved."""
+    base: tuple[int, float] | None = None
+    """Rows done, and when, as rows went out undisturbed again: the rate counts from there; None: from the start."""
 
     @property
     def final(self) -> bool:
@@ -32,15 +44,42 @@ class Line:
         return self.step in FINAL
 
     @property
+    def halving(self) -> bool:
+        """Requests are halved until the rows are found that Batch refuses."""
+        return self.step == "halving"
+
+    def took(self, step: Progress, now: float) -> int:
+        """What the apply says of this target; how many rows more are done. Halving includes waiting between."""
+        if self.step != step.step and not (self.halving and step.step == "indexing"):
+            self.step, self.begun, self.due, self.pause = step.step, now, now + QUIET, FIRST
+            if step.step == "sending" and not (self.done or step.done):
+                self.started = now
+        more = max(step.done - self.done, 0)
+        self.done += more
+        self.total = step.total or self.total
+        self.refused = max(step.refused, self.refused)
+        self.measure(now, paused=self.halving)
+        return more
+
+    def measure(self, now: float, *, paused: bool) -> None:
+        """Whether rates say anything now; what was done before they did not is left out of them."""
+        if self.paused and not paused:
+            self.base = (self.done, now)
+        self.paused = paused
+
+    @property
     def text(self) -> str:
         """``shop-ios  audience vips  sending``; of a stage what is done."""
         word = WORDS.get(self.step, self.step)
+        if self.halving:
+            word = f"finding the rows that Batch refuses, {self.refused:,} so far"
         return f"{self.label}  {word}" if self.label else word
 
     def rate(self, now: float) -> float:
-        """Rows per second since the first request was prepared."""
-        sending = self.step == "sending" and self.done and now > self.started
-        return self.done / (now - self.started) if sending else 0.0
+        """Rows per second since the first request was prepared, or since halving ended."""
+        rows, since = self.base or (0, self.started)
+        sending = self.step == "sending" and not self.paused and self.done > rows and now > since
+        return (self.done - rows) / (now - since) if sending else 0.0
 
     def left(self, now: float) -> float:
         """Seconds left at this rate; 0 when nobody can tell."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,20 @@ def test_indexing_that_never_ends_is_said_and_stops_only_its_target(tmp_path: Pa
         assert done.code == 7, done
         assert "has not indexed an earlier write yet" in done.said(CEP)
         assert outcomes(done)["crm"] == "done"
+
+
+def test_who_watches_is_told_that_refused_rows_are_being_found(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l6"], switches=("max_id_length=512",), count=40) as shop:
+        for name in ("p" + "9" * 600, "p" + "9" * 601):
+            shop.world.people[name] = replace(shop.world.people["p12"], pid=name, ok=True)
+        done = shop.apply("--log-format", "json")
+        assert done.code == 7, done
+        events = [json.loads(line) for line in done.err.splitlines()]
+        steps = [(one["step"], one.get("refused", 0)) for one in events if one["event"] == "progress"]
+        first = next(at for at, (step, _) in enumerate(steps) if step == "halving")
+        rest = [step for step, _ in steps[first + 1 :] if step != "halving"]
+        assert "indexing" not in rest[: rest.index("sending")], steps
+        assert steps[-1] == ("done", 2), steps
 
 
 def test_rows_refused_alone_are_rejects_until_they_change_or_are_asked_for(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.apply import Progress
 from reconciler.cli.watched import Line, lasting
 
 
@@ -35,3 +36,21 @@ def test_a_final_step_says_only_what_is_missing() -> None:
 )
 def test_lasting(seconds: float, shown: str) -> None:
     assert lasting(seconds) == shown
+
+
+def test_while_refused_rows_are_found_it_is_said_and_nothing_is_guessed_from_the_time_it_took() -> None:
+    seen = line("indexing", 0)
+
+    def step(name: str, done: int, now: float, refused: int = 0) -> tuple[str, str]:
+        told = Progress(address="a", destination="shop-ios", step=name, done=done, total=60_000, refused=refused)
+        seen.took(told, now)
+        return seen.text.removeprefix("shop-ios  audience vips  "), seen.numbers(now)
+
+    assert step("sending", 20_000, 102.0) == ("sending", "20,000 of 60,000  10,000 rows/s, 4 s left")
+    found = "finding the rows that Batch refuses, {} so far"
+    assert step("halving", 20_000, 110.0) == (found.format(0), "20,000 of 60,000")
+    assert step("indexing", 0, 120.0) == (found.format(0), "20,000 of 60,000")
+    assert step("halving", 28_000, 4_000.0, 1_200) == (found.format("1,200"), "28,000 of 60,000")
+    assert step("sending", 30_000, 5_000.0, 1_201) == ("sending", "30,000 of 60,000")
+    assert step("sending", 40_000, 5_001.0, 1_201) == ("sending", "40,000 of 60,000  10,000 rows/s, 2 s left")
+    assert step("indexing", 0, 5_002.0)[0] == "waiting for Batch to index it"
