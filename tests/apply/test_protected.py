@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.apply.shop import Done, Shop
+from tests.apply.shop import KEYS, Done, Shop
 from tests.apply.test_rules import CEP, PROFILES, L, outcomes, rules, shop_of
+from tests.apply.warm import Warm
 
 PROTECTED = "lifecycle: {prevent_destroy: true}\n"
 LINK = replace(L["l6"], more=PROTECTED)
@@ -100,6 +101,23 @@ def test_who_withdraws_consent_leaves_a_former_audience_that_is_kept(shop: Shop,
     assert shop.command("apply", saved).code == 4
     shop.post("settle")
     assert set(shop.held(CEP)) == before - gone
+
+
+def test_removals_for_consent_that_were_cut_off_go_on(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "warm").mkdir()
+    before, ends = set(shop.held(CEP)), set[int]()
+    with Warm(tmp_path / "warm") as warm:
+        for at in range(1, 13, 2):
+            gone = withdraw(shop, 1)
+            shop.write()
+            crash = {"BATCHCTL_CRASH_AT": str(at), "BATCHCTL_API_URL": shop.url}
+            ends.add(warm.run("apply", "--auto-approve", "-C", str(shop.root), **KEYS, **crash))
+            assert shop.apply().code == 4
+            shop.post("settle")
+            before -= gone
+            assert set(shop.held(CEP)) == before, at
+    assert -9 in ends
+    assert shop.apply().plan["totals"]["planned"] == 0
 
 
 @pytest.mark.parametrize(("was", "now"), [("send_custom_ids", "send_emails"), ("send_emails", "send_custom_ids")])
