@@ -16,7 +16,7 @@
     | profiles                      | `on_exit: keep` only      | forget                                            |
 
 The lifecycle is that of the links which fed it, as long as one of them is in the project, renamed perhaps; after that
-what the state says of them.
+what the state says of them. What the state protects is free only once every such link says `prevent_destroy: false`.
 `--no-delete` and the number of deletions are policy: they refuse what is decided here.
 """
 
@@ -46,7 +46,7 @@ def orphan_course(
         warnings = (lost, *consent_waits(known, "those keys are set again"))
         return Course(key=known.key, op=Op.NONE, known=known, reason="account without keys", warnings=warnings)
     if former:
-        known = known.model_copy(update=_lifecycle(former))
+        known = known.model_copy(update=_lifecycle(known, former))
     observed = inventory.audiences.get(known.audience)
     if not known.key.is_profiles:
         if observed is None:
@@ -66,9 +66,17 @@ def consent_waits(known: TargetState, until: str = "it may be deleted or emptied
     return (f"people who withdraw consent stay in it until {until}",)
 
 
-def _lifecycle(former: Sequence[Link]) -> dict[str, object]:
-    said = [link.spec.lifecycle for link in former]
-    return {"prevent_destroy": any(one.prevent_destroy for one in said), "on_destroy": said[0].on_destroy}
+def _lifecycle(known: TargetState, former: Sequence[Link]) -> dict[str, object]:
+    protected = any(
+        link.spec.lifecycle.prevent_destroy or (known.prevent_destroy and not _lifts(link)) for link in former
+    )
+    return {"prevent_destroy": protected, "on_destroy": former[0].spec.lifecycle.on_destroy}
+
+
+def _lifts(link: Link) -> bool:
+    """Protection is not lost with its lines: it is lifted by a word."""
+    said = link.spec.lifecycle
+    return "prevent_destroy" in said.model_fields_set and not said.prevent_destroy
 
 
 def _destroyed(known: TargetState, observed: Observed) -> Course:
@@ -116,7 +124,7 @@ def _by_its_links(known: TargetState, former: Sequence[Link]) -> Refusal:
     return Refusal(
         rule="prevent_destroy",
         detail="protected by prevent_destroy",
-        where=", ".join(link.address for link in former if link.spec.lifecycle.prevent_destroy),
+        where=", ".join(link.address for link in former if not _lifts(link)),
         override=f"lifecycle: {{prevent_destroy: false{more}}}  # for one apply",
     )
 

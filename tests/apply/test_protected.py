@@ -71,6 +71,10 @@ def test_a_link_that_was_renamed_too_decides_for_its_former_audience(shop: Shop)
     done = shop.apply()
     assert refusal(done)["where"] == "segment-link/l9x", done
     shop.world.links["l9x"] = replace(shop.world.links["l9x"], more=f"moved_from: segment-link/l6\n{RENAMED}")
+    done = shop.apply()
+    assert (done.code, refusal(done)["where"]) == (4, "segment-link/l9x"), "protection is not lost with its line"
+    more = f"moved_from: segment-link/l6\n{RENAMED}lifecycle: {{prevent_destroy: false}}\n"
+    shop.world.links["l9x"] = replace(shop.world.links["l9x"], more=more)
     assert shop.apply().code == 0
     assert CEP not in names(shop)
 
