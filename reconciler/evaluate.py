@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from reconciler.data.catalogue import Found, Opened
 from reconciler.data.checks import RULES
 from reconciler.data.engine import Engine
 from reconciler.data.membership import Members, members_of
-from reconciler.data.segments import check_segments
+from reconciler.data.segments import check_segments, named
 from reconciler.data.source import SourceMissing
 from reconciler.data.staged import Staged
 from reconciler.data.stamp import unmoved
@@ -58,13 +58,10 @@ def evaluate(
         opened = _opened(engine, found, ground)
         _check_segments(engine, todo, ground)
         members = members_of({link.address: link for course in todo for link in course.links}.values(), opened)
-        at_rest = _still(engine, todo, standings, members, ground)
-        for number, course in enumerate(todo, 1):
-            ground.progress(f"evaluating {course.key.audience or 'profiles'} ({number} of {len(todo)})")
-            with engine.passing():
-                one = at_rest.get(course.key) or _stage(engine, course, standings.get(str(course.key)), members, ground)
-            clean = not (one.rejects or one.counts.held or one.counts.refused_before or one.warnings)
-            staged[course.key] = replace(one, inputs=digests.get(course.key) or "" if clean else "")
+        with named(members.values(), ground.where, ground.excerpt):
+            for key, one in _all_staged(engine, todo, standings, members, ground):
+                clean = not (one.rejects or one.counts.held or one.counts.refused_before or one.warnings)
+                staged[key] = replace(one, inputs=digests.get(key) or "" if clean else "")
     sources = {_shown(path, ground.root): str(stamp) for one in opened.values() for path, stamp in one.stamps.items()}
     return Evaluated(staged=staged, sources=sources)
 
@@ -141,6 +138,23 @@ def _baseline_files(todo: Sequence[Course], standings: Mapping[str, Standing], g
             if standing.acked.refused and standing.known.pending and standing.known.pending.file:
                 files.append(ground.path_of(standing.known.pending.file))
     return files
+
+
+def _all_staged(
+    engine: Engine,
+    todo: Sequence[Course],
+    standings: Mapping[str, Standing],
+    members: Mapping[str, Members],
+    ground: Ground,
+) -> Iterator[tuple[TargetKey, Staged]]:
+    at_rest = _still(engine, todo, standings, members, ground)
+    for number, course in enumerate(todo, 1):
+        ground.progress(f"evaluating {course.key.audience or 'profiles'} ({number} of {len(todo)})")
+        with engine.passing():
+            yield (
+                course.key,
+                at_rest.get(course.key) or _stage(engine, course, standings.get(str(course.key)), members, ground),
+            )
 
 
 def _still(

@@ -41,13 +41,15 @@ def command(link: str, form: str, **shared: Any) -> int:
     from reconciler.cli.session import open_session
     from reconciler.data.engine import Engine
     from reconciler.data.preview import preview
+    from reconciler.data.segments import named
 
     session = open_session(options)
     chosen = _link(session, link)
     with Reporter(json_lines=options.log_json) as reporter, Engine(now=session.now) as engine:
         members = _members(session, engine, chosen, reporter)
         reporter.stage(f"counting {chosen.address}")
-        counted = preview(engine, members)
+        with named([members], session.where, session.loaded.excerpt):
+            counted = preview(engine, members)
     click.echo(_json(chosen, counted) if form == "json" else _text(chosen, counted), nl=False)
     return 0
 

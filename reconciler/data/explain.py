@@ -20,11 +20,31 @@ class SqlInvalid(SourceError):
     word = ""
 
 
+class SqlFailed(SourceError):
+    """Something that compiles and cannot be computed for a value. `column` and `word` are known from DuckDB's own words,
+    and may be shown only where a spec has them too."""
+
+    column = kind = word = ""
+    """The column that was converted, the SQL type it was converted to, and the word of the SQL, as far as known."""
+
+
 UNREADABLE = "the data could not be read"
+_SOURCES = "check the source files; nothing was sent"
 _NO_PARQUET = re.compile(r"(?:No magic bytes|Footer length error|^.*Error: File) .*?'([^'\n]+)'.*")
 """A source that is cut off, empty or something else; DuckDB names the file."""
-
-
+_FORMAT = re.compile(r"^Conversion Error: invalid (date|timestamp) field")
+_CAST = re.compile(r"(?:to|type) (\w+)(?: when casting .*)?$")
+_COLUMN = re.compile(r" when casting from source column (\w+)$")
+"""What DuckDB says around the value that could not be converted."""
+_TYPES = {name: name for name in ("DATE", "TIMESTAMP", "FLOAT", "DOUBLE", "INTERVAL", "UUID")} | {
+    "INT8": "TINYINT",
+    "INT16": "SMALLINT",
+    "INT32": "INTEGER",
+    "INT64": "BIGINT",
+    "INT128": "HUGEINT",
+    "BOOL": "BOOLEAN",
+}
+"""Types as DuckDB's errors name them → as SQL does."""
 _OVERFLOW = re.compile(r"^[\w ]*(?:: Overflow(?: in (?:HUGEINT )?\w+)?)?")
 _INNER = re.compile(r'"exception_message":"((?:[^"\\]|\\.)*)"')
 """What a background thread of DuckDB says, in the JSON it wraps it in."""
@@ -70,11 +90,19 @@ def explained(error: duckdb.Error) -> BatchctlError:
             why=first,
             fix="free disk space in the temporary folder (TMPDIR)",
         )
-    if isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException)):
-        first = first.split(":")[0]
-    if isinstance(error, duckdb.OutOfRangeException):  # what follows is what was computed with
-        first = _OVERFLOW.findall(first)[0]
-    return SourceError(UNREADABLE, why=first, fix="check the source files; nothing was sent")
+    kinds = (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException)
+    return _failed(text) if isinstance(error, kinds) else SourceError(UNREADABLE, why=first, fix=_SOURCES)
+
+
+def _failed(text: str) -> SqlFailed:
+    """What is known of a computation that failed, without the value; the overflow of one is told from others."""
+    first = text.splitlines()[0]
+    failed = SqlFailed(UNREADABLE, why=_OVERFLOW.findall(first)[0], fix=_SOURCES)
+    dated, cast, column = _FORMAT.search(first), _CAST.search(first), _COLUMN.search(first)
+    failed.kind = dated[1].upper() if dated else _TYPES.get(cast[1], "") if cast else ""
+    failed.column = column[1] if column else ""
+    failed.word = failed.column or _pointed_at(text)
+    return failed
 
 
 _NAMED = re.compile(r"(?:^|: )([A-Z][\w ]*?) Error: ")

@@ -1,17 +1,21 @@
-"""Segments' SQL tried on the engine before it is used: unknown columns, wrong types and what a query returns."""
+"""Segments' SQL tried on the engine: before it is used for unknown columns, wrong types and what a query returns, and
+after the data made a run fail for the segment that did it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 
 from reconciler.data.engine import Engine
-from reconciler.data.explain import SqlInvalid
+from reconciler.data.explain import SqlFailed, SqlInvalid
+from reconciler.data.membership import Members
 from reconciler.data.plainsql import plain_query, plain_shape
 from reconciler.data.sql import DUCK_TYPES, ident
 from reconciler.data.sqlguard import Rejected, check_expression, check_select
-from reconciler.errors import SourceError
+from reconciler.data.told import Excerpt, Where, sql_problem
+from reconciler.errors import SourceError, SpecInvalid
 from reconciler.spec import Catalogue, Segment
 
 _TOGETHER = 200
@@ -114,3 +118,46 @@ def _tried(engine: Engine, segment: Segment, catalogue: Catalogue, table: str) -
             f"SELECT {catalogue.key} FROM …",
         )
     return None
+
+
+@contextmanager
+def named(links: Iterable[Members], where: Where, excerpt: Excerpt) -> Iterator[None]:
+    """Raises SpecInvalid, at their SQL, for segments that a value in the data made fail in the block.
+
+    Each is asked alone, and only then. Where none of them fails by itself, the error is of something else and stays.
+    """
+    try:
+        yield
+    except SqlFailed:
+        segments = {one.link.segment.name: one for one in links}
+        wrong = {name: _why(error, one) for name, one in sorted(segments.items()) if (error := _failing(one))}
+        if not wrong:
+            raise
+        problems = [sql_problem(segments[name].link.segment, why, where, excerpt) for name, why in wrong.items()]
+        raise SpecInvalid(tuple(problems)) from None
+
+
+def _failing(members: Members) -> SqlFailed | None:
+    """What a segment's SQL comes to over the rows that it is asked of."""
+    opened, alias = members.opened, members.engine_table
+    try:
+        chosen = f"{opened.eligible(alias)} AND {members.selected}"
+        opened.engine.count(f"SELECT count(*) FROM {opened.rows.view} AS {alias} WHERE {chosen}")
+    except SqlFailed as error:
+        return error
+    except SourceError:
+        return None
+    return None
+
+
+def _why(failed: SqlFailed, members: Members) -> Rejected:
+    """In the words of the specs: nothing of what it says is a value of the data."""
+    what, field = "SQL that fails on the data", failed.column if failed.column in members.opened.spec.fields else ""
+    if not failed.kind:
+        why = f"it cannot be computed for a value ({failed.why})"
+        return Rejected(what, why, "write TRY(…) around what can fail: it is NULL then", failed.word)
+    whose = f"a value of {field}" if field else "a value, or a text in the SQL itself,"
+    fix = f"write TRY_CAST({field or '…'} AS {failed.kind}), which is NULL then"
+    if failed.kind in ("DATE", "TIMESTAMP"):
+        fix = f"write a date as 'YYYY-MM-DD'; where there may be none, {fix.removeprefix('write ')}"
+    return Rejected(what, f"{whose} cannot be converted to {failed.kind}", fix, failed.word)
