@@ -19,11 +19,12 @@ same difference seen again is only reported.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from reconciler.course.due import full_upload_due, ttl_over
 from reconciler.course.ours import rewritable
-from reconciler.link import Target
+from reconciler.link import Link, LinkAttribute, Target
 from reconciler.observed import Observed
 from reconciler.plan.course import Course
 from reconciler.plan.identifier import identifier_digest
@@ -135,16 +136,33 @@ def _deletion_cut_off(known: TargetState) -> tuple[str, ...]:
 
 
 def _attribute_type(target: Target, known: TargetState) -> Refusal | None:
-    for attribute in target.attributes:
-        told = known.baseline.attributes.get(attribute.name, attribute.type)
-        if told != attribute.type:
-            return Refusal(
-                rule="attribute_type",
-                detail=f"attribute {attribute.name} was sent as {told}, now as {attribute.type}; Batch may drop it",
-                where=f"mapping/{target.links[0].mapping.name}",
-                override=f"attributes: {{{retyped(attribute.name, attribute.type)}: {attribute.field}}}",
-            )
+    for link in target.links:
+        for attribute in link.attributes:
+            told = known.baseline.attributes.get(attribute.name, attribute.type)
+            if told != attribute.type:
+                return _retype(attribute, told, link)
     return None
+
+
+def _retype(attribute: LinkAttribute, told: str, link: Link) -> Refusal:
+    """Refused, with the entry of the mapping that sends the values under a new name."""
+    name, place = retyped(attribute.name, attribute.type), f"destination/{link.destination.name}"
+    declared = link.target.is_profiles or attribute.name in link.destination.attributes
+    also = f"; {place} has to declare {name}: {attribute.type}, once it exists in Batch" if declared else ""
+    steps = [_written(transform, arguments) for transform, arguments in attribute.transforms]
+    changed = f", transform: [{', '.join(steps)}]" if steps else ""
+    return Refusal(
+        rule="attribute_type",
+        detail=f"attribute {attribute.name} was sent as {told}, now as {attribute.type}; Batch may drop it{also}",
+        where=f"mapping/{link.mapping.name}",
+        override=f"attributes: {{{name}: {{field: {attribute.field}, type: {attribute.type}{changed}}}}}",
+    )
+
+
+def _written(name: str, arguments: tuple[object, ...]) -> str:
+    """A transform as YAML."""
+    given = arguments if len(arguments) > 1 else (*arguments, None)[0]
+    return json.dumps({name: given} if arguments else name, ensure_ascii=False)
 
 
 def retyped(name: str, kind: str) -> str:

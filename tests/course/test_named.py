@@ -208,7 +208,10 @@ def test_an_attribute_never_changes_its_type() -> None:
     had = known(target(attributes={"tier": "string"}))
     got = course(target(attributes={"tier": "integer"}), seen=observed(target()), had=had)
     assert got.refused is not None
-    assert (got.refused.rule, got.refused.override) == ("attribute_type", "attributes: {tier_integer: tier}")
+    assert (got.refused.rule, got.refused.override) == (
+        "attribute_type",
+        "attributes: {tier_integer: {field: tier, type: integer}}",
+    )
     assert got.staged
 
 

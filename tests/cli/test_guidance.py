@@ -1,0 +1,69 @@
+"""What a plan says to write or to run is right when it is pasted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.kit import Command
+
+PROFILES = """
+apiVersion: batchctl/v1
+kind: Mapping
+name: values
+catalogue: people
+identifier: {{custom_id: pid}}
+{attributes}
+---
+apiVersion: batchctl/v1
+kind: Action
+name: crm-values
+destination: crm
+type: send_attributes
+mapping: values
+---
+apiVersion: batchctl/v1
+kind: SegmentLink
+name: values-crm
+segment: loyal
+action: crm-values
+"""
+
+
+def declaring(batchctl: Command, attributes: str, declared: str) -> None:
+    """Profiles with these attributes, at a destination that declares those."""
+    (batchctl.root / "loyal.yaml").unlink(missing_ok=True)
+    (batchctl.root / "values.yaml").write_text(PROFILES.format(attributes=attributes))
+    specs = batchctl.root / "specs.yaml"
+    lines = [line for line in specs.read_text().splitlines() if not line.startswith("attributes: ")]
+    at = lines.index("platform: cep")
+    specs.write_text("\n".join([*lines[:at], f"attributes: {{{declared}}}", *lines[at:]]) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("mapped", "kind", "name"),
+    [
+        ("{field: orders, type: float}", "float", "orders_float"),
+        (
+            "{field: orders, transform: [trim, 'substring(1, 2)', 'map({3: \"a: b\"})', {replace: [a, '#,']}]}",
+            "string",
+            "orders_string",
+        ),
+    ],
+)
+def test_the_entry_for_an_attribute_of_another_type_is_valid_where_it_is_to_be_written(
+    mapped: str, kind: str, name: str, batchctl: Command
+) -> None:
+    declaring(batchctl, "attributes: {orders: orders}", "orders: integer")
+    batchctl.ok("apply", "--auto-approve")
+    declaring(batchctl, f"attributes: {{orders: {mapped}}}", f"orders: {kind}")
+    plan = json.loads(batchctl.ok("plan", "--format", "json"))
+    (refused,) = [change["refused"] for change in plan["changes"] if change["refused"]]
+    assert refused["where"] == "mapping/values"
+    assert f"destination/crm has to declare {name}: {kind}" in refused["detail"]
+    declaring(batchctl, refused["override"], f"orders: integer, {name}: {kind}")
+    batchctl.ok("validate")
+    plan = json.loads(batchctl.ok("plan", "--format", "json"))
+    (profiles,) = [change for change in plan["changes"] if change["op"] == "delta"]
+    assert (profiles["refused"], profiles["rows"]["planned"]) == (None, 30)
