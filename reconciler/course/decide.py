@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from reconciler.address import TargetKey
+from reconciler.course.keyless import places_of, with_ways_out
 from reconciler.course.named import audience_course, profiles_course
 from reconciler.course.orphan import orphan_course
 from reconciler.errors import StateError
@@ -48,6 +49,8 @@ def decide(
             orphan_course(known, inventories.get(known.account), former=former_links(every, known.links), prefix=prefix)
             for known in orphans
         ]
+        places = places_of(every, state)
+        courses = [one if one.key.account in inventories else with_ways_out(one, places) for one in courses]
     return tuple(courses)
 
 

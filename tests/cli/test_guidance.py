@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 
 import pytest
 
@@ -67,3 +69,39 @@ def test_the_entry_for_an_attribute_of_another_type_is_valid_where_it_is_to_be_w
     plan = json.loads(batchctl.ok("plan", "--format", "json"))
     (profiles,) = [change for change in plan["changes"] if change["op"] == "delta"]
     assert (profiles["refused"], profiles["rows"]["planned"]) == (None, 30)
+
+
+def suggested(batchctl: Command, **environ: str) -> dict[str, list[list[str]]]:
+    """Every command that the warnings of a plan name, as its words, by its verb."""
+    warned = [line for line in batchctl.ok("plan", **environ).splitlines() if line.startswith("warning")]
+    found = [shlex.split(one) for line in warned for one in re.findall(r"batchctl (state .*?)(?=; |$)", line)]
+    return {verb: [words for words in found if words[1] == verb] for verb in {words[1] for words in found}}
+
+
+def told(batchctl: Command) -> dict[str, int]:
+    """Members of every target of the state, by key."""
+    listed = batchctl.raw("state", "list", "-C", str(batchctl.root), "--format", "json").stdout
+    return {one["key"]: one["members"] for one in json.loads(listed)["targets"]}
+
+
+@pytest.mark.parametrize("profiles", [False, True])
+def test_an_account_whose_key_is_another_has_both_ways_out_and_they_work(profiles: bool, batchctl: Command) -> None:
+    if profiles:
+        declaring(batchctl, "attributes: {orders: orders}", "orders: integer")
+    batchctl.ok("apply", "--auto-approve")
+    former, environ = told(batchctl), {"SHOP_CRM_KEY": "project_another", "SHOP_IOS_KEY": "another"}
+    found = suggested(batchctl, **environ)
+    assert {words[4] for words in found["mv"]} == {words[4] for words in found["rm"]} == set(former)
+    gone, (*_, before, after) = found["rm"][0], found["mv"][1]
+    assert batchctl.raw(*gone, "--auto-approve", **environ).returncode == 0
+    assert batchctl.raw(*found["mv"][1], **environ).returncode == 0
+    assert suggested(batchctl, **environ) == {}
+    assert told(batchctl) == {after: former[before]}
+
+
+def test_an_account_without_keys_is_given_up_where_nothing_takes_its_place(batchctl: Command) -> None:
+    batchctl.ok("apply", "--auto-approve")
+    (batchctl.root / "loyal.yaml").unlink()
+    (gone,) = suggested(batchctl, SHOP_IOS_KEY="another")["rm"]
+    assert batchctl.raw(*gone, "--auto-approve").returncode == 0
+    assert suggested(batchctl, SHOP_IOS_KEY="another") == {}
