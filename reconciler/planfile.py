@@ -105,7 +105,7 @@ def open_plan(
     except OSError as error:
         raise BatchctlError("no folder for temporary files", why=error.strerror or str(error)) from error
     with private as folder:
-        yield Opened(plan=_unpack(_plain(path, folder, seal), folder, largest), staging=folder)
+        yield Opened(plan=_unpack(_plain(path, folder, seal), folder, largest, named=path), staging=folder)
 
 
 def is_encrypted(path: Path) -> bool:
@@ -133,7 +133,8 @@ def _plain(path: Path, folder: Path, seal: Seal | None) -> Path:
     return to
 
 
-def _unpack(path: Path, folder: Path, largest: int) -> Plan:
+def _unpack(path: Path, folder: Path, largest: int, *, named: Path) -> Plan:
+    """The plan, its files put into the folder; errors are about the file that was `named`."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive, path.stat().st_size, largest)
@@ -146,12 +147,12 @@ def _unpack(path: Path, folder: Path, largest: int) -> Plan:
         if zipfile.is_zipfile(path):
             raise _changed(str(error)) from None
         raise BatchctlError(
-            f"{path} is not a saved plan, or a part of it is missing", why=str(error), fix=_AGAIN
+            f"{named} is not a saved plan, or a part of it is missing", why=str(error), fix=_AGAIN
         ) from None
     except (EOFError, NotImplementedError, UnicodeDecodeError, RuntimeError, struct.error) as error:
         raise _changed(str(error)) from None
     except OSError as error:
-        raise BatchctlError(f"the saved plan {path} cannot be read", why=error.strerror or str(error)) from error
+        raise BatchctlError(f"the saved plan {named} cannot be read", why=error.strerror or str(error)) from error
 
 
 def _members(archive: zipfile.ZipFile, size: int, largest: int) -> dict[str, zipfile.ZipInfo]:

@@ -105,3 +105,31 @@ def test_an_account_without_keys_is_given_up_where_nothing_takes_its_place(batch
     (gone,) = suggested(batchctl, SHOP_IOS_KEY="another")["rm"]
     assert batchctl.raw(*gone, "--auto-approve").returncode == 0
     assert suggested(batchctl, SHOP_IOS_KEY="another") == {}
+
+
+KEY = "encryption: {key: '${env:PLAN_KEY}'}"
+SET = {"PLAN_KEY": "ab" * 32}
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("enforced", [False, True])
+@pytest.mark.parametrize("damage", ["emptied", "cut", "changed"])
+def test_a_saved_plan_that_is_damaged_is_named_and_made_anew(
+    damage: str, enforced: bool, sealed: bool, batchctl: Command
+) -> None:
+    specs, saved = batchctl.root / "specs.yaml", batchctl.root / "b.plan"
+    if sealed:
+        state = f"state: {{url: state, {KEY.removesuffix('}')}, enforced: {str(enforced).lower()}}}}}"
+        specs.write_text(specs.read_text().replace("state: {url: state}", state))
+    batchctl.ok("plan", "--out", str(saved), **SET)
+    whole = saved.read_bytes()
+    middle = len(whole) // 2
+    changed = bytes([whole[middle] ^ 1])
+    damaged = {"emptied": b"", "cut": whole[:-9], "changed": whole[:middle] + changed + whole[middle + 1 :]}
+    saved.write_bytes(damaged[damage])
+    for command in ("show", "apply"):
+        done = batchctl(command, str(saved), **SET)
+        assert done.returncode in ((6,) if damage == "changed" else (1, 6)), done.stderr
+        assert f"plan again: batchctl plan -C {batchctl.root} --out FILE" in done.stderr
+        assert damage == "changed" or str(saved) in done.stderr
+        assert "plan.zip" not in done.stderr
