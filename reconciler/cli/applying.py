@@ -63,7 +63,8 @@ def command(
     reporter = Reporter(json_lines=options.log_json)
     cancel = threading.Event()
     _arm_crash_point()
-    flags = ("--no-delete" * no_delete, "--retry-rejects" * retry_rejects)
+    unasked = "--auto-approve" * (auto_approve and file is None)
+    flags = (unasked, "--no-delete" * no_delete, "--retry-rejects" * retry_rejects)
     again = options.applying(file, *flags, targets=targets, labels=labels)
     run = Run(
         session=session,

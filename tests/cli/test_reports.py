@@ -190,15 +190,16 @@ def test_one_command_goes_on_after_a_saved_plan_was_stopped(loyal: Command) -> N
 
 
 def test_what_goes_on_after_part_of_a_project_was_stopped_is_that_part(loyal: Command) -> None:
-    own = ("--target", "segment-link/loyal-ios", "--no-delete")
+    own = ("--target", "segment-link/loyal-ios", "--auto-approve", "--no-delete")
     with between(loyal.url, stopping()) as network:
         there, loyal.url = loyal.url, network.url
-        done = loyal("apply", "--auto-approve", *own)
+        done = loyal("apply", *own)
     loyal.url = there
     assert done.returncode == 143
     command = f"batchctl apply -C {loyal.root} {' '.join(own)}"
     assert f"{command} goes on from here" in done.stderr
     assert f"run `{command}` again" in done.stdout
+    assert loyal.raw(*command.split()[1:]).returncode == 0, "nobody need be there to be asked"
 
 
 def test_a_report_names_the_state_that_it_left(batchctl: Command) -> None:
