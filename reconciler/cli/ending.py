@@ -33,7 +33,8 @@ def finish(run: Run, done: Plan | None, again: str, *, strict: bool) -> int:
         if not all_done(done):
             left = f"what Batch accepted is written down; {again} goes on from here"
         say("stopped", f"stopped: {left}", json_lines=common.log_json)
-    code = stopped or exit_code_of_apply(done, wait=run.wait, strict=strict)
+    judged, why = exit_code_of_apply(done, wait=run.wait, strict=strict)
+    code = stopped or judged
     if run.late is not None:
         say_error(run.late, json_lines=common.log_json)
         code = stopped or (ExitCode.LOCKED if isinstance(run.late, Locked) else unreported(code))
@@ -45,4 +46,6 @@ def finish(run: Run, done: Plan | None, again: str, *, strict: bool) -> int:
     else:
         seen = "text" if run.shown and on_output(run.formats) == "text" else None
         write_plan(done, {name: path for name, path in run.formats.items() if path or name != seen}, common)
+    if why and done.exit_code == judged:  # else what was said of a signal or an error decided it
+        say("ended", f"exit code {done.exit_code}: {why}", json_lines=common.log_json)
     return done.exit_code

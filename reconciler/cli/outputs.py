@@ -17,6 +17,7 @@ from reconciler.render.given import placed_plan
 from reconciler.render.json import plan_json
 from reconciler.render.report import is_awaited, report
 from reconciler.render.text import text
+from reconciler.render.words import counted
 
 
 def on_output(formats: dict[str, Path | None]) -> str | None:
@@ -114,7 +115,12 @@ def has_changes(plan: Plan) -> bool:
 
 def has_refusals(plan: Plan) -> bool:
     """Whether a guard or rule holds anything back."""
-    return any(change.refused is not None or change.consent_refusal is not None for change in plan.changes)
+    return any(is_refused(change) for change in plan.changes)
+
+
+def is_refused(change: Change) -> bool:
+    """Whether a guard or rule holds any of it back."""
+    return change.refused is not None or change.consent_refusal is not None
 
 
 def exit_code_of_plan(plan: Plan) -> ExitCode:
@@ -122,19 +128,25 @@ def exit_code_of_plan(plan: Plan) -> ExitCode:
     return ExitCode.CHANGES if has_changes(plan) or has_refusals(plan) else ExitCode.OK
 
 
-def exit_code_of_apply(plan: Plan, *, wait: bool, strict: bool) -> ExitCode:
-    """The documented precedence: 1 (nothing done), 7, 4, 8, 0; interruptions are the caller's."""
-    if any(_unfinished(change) for change in plan.changes):
-        return ExitCode.PARTIAL if any(_reached(change) for change in plan.changes) else ExitCode.ERROR
-    if any(change.refused_rows for change in plan.changes) or (
-        wait and any(is_awaited(change) for change in plan.changes)
-    ):
-        return ExitCode.PARTIAL
-    if has_refusals(plan):
-        return ExitCode.REFUSED
-    if strict and any(change.rejects for change in plan.changes):
-        return ExitCode.REJECTS
-    return ExitCode.OK
+def exit_code_of_apply(plan: Plan, *, wait: bool, strict: bool) -> tuple[ExitCode, str]:
+    """The documented precedence: 1 (nothing done), 7, 4, 8, 0; interruptions are the caller's. And what decided it."""
+    unfinished = sum(_unfinished(change) for change in plan.changes)
+    if unfinished:
+        left = f"{unfinished:,} of {counted(len(plan.changes), 'target')} not done, or not to the end"
+        return (ExitCode.PARTIAL if any(_reached(change) for change in plan.changes) else ExitCode.ERROR), left
+    refused_rows = sum(change.refused_rows for change in plan.changes)
+    if refused_rows:
+        return ExitCode.PARTIAL, f"Batch refused {counted(refused_rows, 'row')}"
+    awaited = sum(is_awaited(change) for change in plan.changes) if wait else 0
+    if awaited:
+        return ExitCode.PARTIAL, f"{counted(awaited, 'target')} not indexed when --wait was over"
+    refused = sum(is_refused(change) for change in plan.changes)
+    if refused:
+        return ExitCode.REFUSED, f"a guard or rule held back {counted(refused, 'target')}, or a part of it"
+    rejects = sum(reject.count for change in plan.changes for reject in change.rejects)
+    if strict and rejects:
+        return ExitCode.REJECTS, f"{counted(rejects, 'row')} rejected, and --strict was given"
+    return ExitCode.OK, ""
 
 
 def _unfinished(change: Change) -> bool:

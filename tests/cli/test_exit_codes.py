@@ -87,6 +87,7 @@ def test_a_refused_target_is_4_and_the_rest_is_done(batchctl: Command, project: 
     project.table("data/people.parquet", [*people(40, loyal=10), *people(5, loyal=0, first=40)])
     done = batchctl("apply", "--auto-approve")
     assert done.returncode == 4, done.stdout + done.stderr
+    assert done.stderr.endswith("exit code 4: a guard or rule held back 1 target, or a part of it\n")
     assert len(batchctl.members(AUDIENCE)) == 30
     assert len(batchctl.members(CRM)) == 45
 
@@ -105,8 +106,13 @@ def test_a_held_lock_is_5_and_names_its_holder(batchctl: Command) -> None:
 
 def test_rejects_are_8_with_strict_only(batchctl: Command, project: MakeProject) -> None:
     project.table("data/people.parquet", people(40, malformed=2))
-    assert batchctl("apply", "--auto-approve", "--strict").returncode == 8
-    assert batchctl("apply", "--auto-approve").returncode == 0
+    for form in ("text", "json"):
+        done = batchctl("apply", "--auto-approve", "--strict", "--log-format", form)
+        assert done.returncode == 8
+        last, why = done.stderr.splitlines()[-1], "exit code 8: 4 rows rejected, and --strict was given"
+        assert last == (why if form == "text" else json.dumps({"event": "ended", "text": why}))
+    done = batchctl("apply", "--auto-approve")
+    assert (done.returncode, "exit code" in done.stderr) == (0, False)
 
 
 def test_a_wrong_key_is_1_before_anything_is_written(batchctl: Command) -> None:
