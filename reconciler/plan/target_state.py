@@ -15,6 +15,7 @@ from reconciler.state.state import Baseline, TargetState
 
 SETTINGS = ("destination", "api_url", "api_version", "keys", "prevent_destroy", "on_destroy", "on_exit")
 """What a later run may have to know without the documents: a change of these is recorded even if nobody moves."""
+_NOTHING = "(none)"
 FULL = (Op.CREATE, Op.ADOPT, Op.FULL)
 
 
@@ -68,21 +69,22 @@ def _explained(name: str, before: dict[str, object], then: dict[str, object]) ->
     # Imported late: deepdiff costs more to import than the rest of a plan that changes no setting.
     from deepdiff import DeepDiff
 
-    found = DeepDiff({name: before[name]}, {name: then[name]}, verbose_level=2, view="tree")
+    sides = {name: before[name]}, {name: then[name]}
+    found = DeepDiff(*sides, verbose_level=2, view="tree", threshold_to_diff_deeper=0)
     levels = [level for kind in sorted(found) for level in found[kind]]
-    return sorted(
-        f"{_path(level.path(output_format='list'))}: {_text(level.t1)} → {_text(level.t2)}" for level in levels
-    )
+    return sorted(_line(level.path(output_format="list"), _text(level.t1), _text(level.t2)) for level in levels)
 
 
-def _path(parts: list[object]) -> str:
-    return ".".join(map(str, parts))
+def _line(path: list[object], before: str, then: str) -> str:
+    if path[0] == "on_exit" and then == _NOTHING:
+        return f"{path[1]} is not sent any more; it stays on the profiles (on_exit: keep)"
+    return f"{'.'.join(map(str, path))}: {before} → {then}"
 
 
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value) if isinstance(value, str | int) else "unset"
+    return str(value) if isinstance(value, str | int) else _NOTHING
 
 
 def _keys(destination: Destination) -> dict[str, str]:
@@ -92,10 +94,11 @@ def _keys(destination: Destination) -> dict[str, str]:
 
 
 def on_exit_of(target: Target, known: TargetState | None) -> dict[str, Literal["keep", "unset"]]:
-    """Per attribute; one link that unsets is enough. Attributes no link sets any more keep what was recorded."""
+    """Per attribute; one link that unsets is enough. Of attributes that no link sets any more only those stay recorded
+    which are to be unset."""
     if not target.key.is_profiles:
         return {}
-    found: dict[str, Literal["keep", "unset"]] = dict(known.on_exit) if known else {}
+    found = {name: rule for name, rule in (known.on_exit if known else {}).items() if rule == "unset"}
     now_set: dict[str, Literal["keep", "unset"]] = {}
     for link in target.links:
         for attribute in link.attributes:

@@ -110,7 +110,7 @@ class TargetState(_Value):
     prevent_destroy: bool = False
     on_destroy: Literal["delete", "empty", "keep"] = "delete"
     on_exit: dict[str, Literal["keep", "unset"]] = Field(default_factory=dict)
-    """Profiles only: per attribute, what happens to people who leave."""
+    """Profiles only: per attribute, what happens to people who leave; without entry, as with `keep`, nothing."""
     baseline: Baseline = Baseline()
     committed: bool = False
     """A first upload was completed: percentages have something to be percentages of."""

@@ -133,3 +133,24 @@ def test_a_saved_plan_that_is_damaged_is_named_and_made_anew(
         assert f"plan again: batchctl plan -C {batchctl.root} --out FILE" in done.stderr
         assert damage == "changed" or str(saved) in done.stderr
         assert "plan.zip" not in done.stderr
+
+
+def test_an_attribute_that_is_not_sent_any_more_and_stays_is_said_once(batchctl: Command) -> None:
+    declaring(batchctl, "attributes: {orders: orders, email: email}", "orders: integer, email: string")
+    batchctl.ok("apply", "--auto-approve")
+    declaring(batchctl, "attributes: {orders: orders}", "orders: integer, email: string")
+    said = "state only email is not sent any more; it stays on the profiles (on_exit: keep)"
+    assert said in " ".join(batchctl.ok("plan").split())
+    done = batchctl.ok("apply", "--auto-approve", "--format", "json")
+    assert json.loads(done)["writes"]["sent"] == 0
+    assert "No changes." in batchctl.ok("plan")
+    declaring(batchctl, "attributes: {orders: orders, email: email}", "orders: integer, email: string")
+    assert "on_exit.email: (none) → keep" in batchctl.ok("plan")
+
+
+def test_attributes_that_replace_others_are_each_said(batchctl: Command) -> None:
+    declaring(batchctl, "attributes: {orders: orders}", "orders: integer, email: string")
+    batchctl.ok("apply", "--auto-approve")
+    declaring(batchctl, "attributes: {email: email}", "orders: integer, email: string")
+    stays = "orders is not sent any more; it stays on the profiles (on_exit: keep)"
+    assert f"in state: on_exit.email: (none) → keep; {stays}" in batchctl.ok("plan")
