@@ -53,7 +53,7 @@ def foldable(known: TargetState) -> bool:
     return known.pending is None and not known.uncertain and len(known.baseline.files) > 1
 
 
-def compacted(store: StateStore, state: State, chosen: list[TargetState], *, now: datetime) -> tuple[State, int]:
+def compacted(store: StateStore, state: State, chosen: Iterable[TargetState], *, now: datetime) -> tuple[State, int]:
     """The state with all of `chosen` folded that can be, and how many those are: one write, or none for nobody."""
     folded = [_folded(store, state, known, now=now) for known in chosen if foldable(known)]
     return store.write(state.by_hand().with_targets(folded)) if folded else state, len(folded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
@@ -18,6 +18,7 @@ from reconciler.cli.options import Common, common_of
 from reconciler.errors import ExitCode, StateError
 
 if TYPE_CHECKING:
+    from reconciler.cli.progress import Reporter
     from reconciler.cli.session import Session
     from reconciler.state.state import State, TargetState
     from reconciler.state.store import StateStore
@@ -52,18 +53,25 @@ def warn(session: Session, state: State | None) -> None:
 
 
 @contextmanager
-def opened(session: Session, what: str, timeout: float) -> Iterator[StateStore]:
-    """The state under its lock; `what` names the command to whoever waits for it."""
+def opened(session: Session, what: str, timeout: float, reporter: Reporter | None = None) -> Iterator[StateStore]:
+    """The state under its lock; `what` names the command to whoever waits for it. A `reporter` is closed at the end."""
     from reconciler.cli.opening import writing
     from reconciler.cli.progress import Reporter
     from reconciler.cli.signals import cancelled_by_signals
 
     with (
         cancelled_by_signals(threading.Event(), left=LEFT) as signals,
-        Reporter(json_lines=session.common.log_json) as reporter,
-        writing(session, what=what, timeout=timeout, signals=signals, reporter=reporter) as (store, _),
+        reporter or Reporter(json_lines=session.common.log_json) as said,
+        writing(session, what=what, timeout=timeout, signals=signals, reporter=said) as (store, _),
     ):
         yield store
+
+
+def staged(doing: str, targets: Sequence[TargetState], reporter: Reporter) -> Iterator[TargetState]:
+    """The targets, each of which is said to be under way when it is taken."""
+    for number, known in enumerate(targets, 1):
+        reporter.stage(f"{doing} {known.key} ({number:,} of {len(targets):,})")
+        yield known
 
 
 def target_meant(state: State | None, key: str) -> TargetState:

@@ -8,7 +8,17 @@ from typing import Any
 
 import click
 
-from reconciler.cli.byhand import approved, declined, key_meant, opened, read_state, session_of, target_meant, warn
+from reconciler.cli.byhand import (
+    approved,
+    declined,
+    key_meant,
+    opened,
+    read_state,
+    session_of,
+    staged,
+    target_meant,
+    warn,
+)
 from reconciler.cli.options import common, waiting
 from reconciler.errors import BatchctlError, ExitCode, StateError
 
@@ -66,13 +76,20 @@ def pull(serial: int | None, out: Path | None, **shared: Any) -> int:
     from reconciler.state import durable
     from reconciler.state.document import encode
     from reconciler.state.place import PREVIOUS
+    from reconciler.state.reader import serial_of
 
     session = session_of(shared)
     reader = reading(session)
     if serial is None:
         state = reader.document() or reader.read()  # one that was set back is what may have to be pushed
     else:
-        state = reader.read_previous(f"{PREVIOUS}state-{serial}.json")
+        name, kept = f"{PREVIOUS}state-{serial}.json", reader.previous()
+        if name not in kept:
+            newest = "without --serial the newest version is written"
+            serials = ", ".join(str(serial_of(one)) for one in kept)
+            fix = f"kept are {serials}; {newest}" if kept else newest
+            raise StateError(f"version {serial} of the state is not kept", fix=fix)
+        state = reader.read_previous(name)
     warn(session, state)
     if state is None:
         raise StateError("there is no state yet", fix="batchctl apply writes the first one")
@@ -206,18 +223,24 @@ def compact(keys: tuple[str, ...], lock_timeout: float, **shared: Any) -> int:
     """
     from reconciler import upkeep
     from reconciler.cli.opening import seal_of
+    from reconciler.cli.progress import Reporter
     from reconciler.cli.runs import reseal_rejects
 
     session = session_of(shared)
     seal = seal_of(session)
     folded, gone = 0, tuple[str, ...]()
-    with opened(session, "state compact", lock_timeout) as store:
+    reporter = Reporter(json_lines=session.common.log_json)
+    with opened(session, "state compact", lock_timeout, reporter) as store:
         state = store.read()
         warn(session, state)
         chosen = [target_meant(state, key) for key in keys] or (list(state.targets.values()) if state else [])
         if state is not None:
-            state, folded = upkeep.compacted(store, state, chosen, now=session.now)
+            todo = [known for known in chosen if upkeep.foldable(known)]
+            state, folded = upkeep.compacted(store, state, staged("folding", todo, reporter), now=session.now)
+            reporter.stage("deleting what nothing needs")
             gone = store.sweep(state, since=session.history_since)
+        if seal:
+            reporter.stage("encrypting")
         done = (store.reseal(), reseal_rejects(session.state_root, seal=seal)) if seal else ()
     sealed, wrong = sum(count for count, _ in done), [what for _, some in done for what in some]
     from reconciler.render.words import counted
@@ -244,18 +267,20 @@ def verify(keys: tuple[str, ...], **shared: Any) -> int:
     """
     from reconciler import upkeep
     from reconciler.cli.opening import reading
+    from reconciler.cli.progress import Reporter
     from reconciler.render.words import counted, plain
     from reconciler.scratch import Scratch
 
     session = session_of(shared)
     wrong = 0
-    with Scratch() as folder:
+    with Scratch() as folder, Reporter(json_lines=session.common.log_json) as reporter:
         reader = reading(session, cache=folder)
         state = reader.read()
         warn(session, state)
         chosen = [target_meant(state, key) for key in keys] or (list(state.targets.values()) if state else [])
-        for known in chosen:
+        for known in staged("verifying", chosen, reporter):
             found = upkeep.verify(reader, known, now=session.now)
+            reporter.close()
             wrong += bool(found.faults)
             members = "-" if found.members is None else counted(found.members, "member")
             word = "wrong" if found.faults else "unfinished" if found.unfinished else "ok"

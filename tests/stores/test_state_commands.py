@@ -140,6 +140,25 @@ def test_compact_folds_all_targets_in_one_write_or_none(batchctl: Applied, proje
     assert "No changes." in batchctl.ok("plan")
 
 
+@pytest.mark.parametrize("batchctl", ["folder"], indirect=True)
+def test_compact_and_verify_say_which_target_they_are_at(batchctl: Applied) -> None:
+    (key,) = batchctl.targets()
+    for command, doing in (("verify", "verifying"), ("compact", "folding")):
+        done = batchctl("state", command, "--log-format", "json")
+        said = [json.loads(line) for line in done.stderr.splitlines()]
+        assert {"event": "stage", "text": f"{doing} {key} (1 of 1)"} in said, done
+        assert {one["event"] for one in said} == {"stage"}
+
+
+@pytest.mark.parametrize("batchctl", ["folder"], indirect=True)
+def test_pull_of_a_version_that_is_not_kept_says_which_are(batchctl: Applied) -> None:
+    newest = json.loads(batchctl.state("pull"))["serial"]
+    kept = ", ".join(str(serial) for serial in range(newest - 1, 0, -1))
+    done = batchctl("state", "pull", "--serial", "60")
+    assert done.returncode == 1
+    assert f"version 60 of the state is not kept\n  kept are {kept}; without --serial" in done.stderr
+
+
 def test_rm_forgets_and_batch_keeps(batchctl: Applied) -> None:
     (key,) = batchctl.targets()
     assert batchctl("state", "rm", key).returncode == 64
