@@ -10,7 +10,7 @@ from reconciler.data.membership import Members
 from reconciler.data.people import Desired
 from reconciler.data.refusals import PREFIX
 from reconciler.data.sql import ident, lit
-from reconciler.data.staged import RejectCount
+from reconciler.data.staged import UNKNOWN_KEY, RejectCount
 
 
 def collect(
@@ -55,9 +55,7 @@ def _parts(links: Sequence[Members], wanted: Desired, decided: str) -> list[str]
     for members in links:
         address = lit(members.link.address)
         if members.unknown_keys:
-            parts.append(
-                f"SELECT {address}, 'key not in the catalogue', {person}, NULL, NULL FROM ({members.unknown_keys})"
-            )
+            parts.append(f"SELECT {address}, {lit(UNKNOWN_KEY)}, {person}, NULL, NULL FROM ({members.unknown_keys})")
         if members.consent_unread:
             why = lit(f"{members.opened.spec.consent}: not a value of type boolean, so no consent")
             parts.append(f"SELECT {address}, {why}, {person}, NULL, row FROM ({members.consent_unread})")

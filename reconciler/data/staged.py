@@ -28,6 +28,10 @@ class RowKind(StrEnum):
     """Second half of R11."""
 
 
+UNKNOWN_KEY = "key not in the catalogue"
+"""Reason to reject what a `query` returned and nobody has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectCount:
     """How many rows of a link were not sent, and why. Never an identifier."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil
 
-from reconciler.link import Target
+from reconciler.data.staged import UNKNOWN_KEY
+from reconciler.link import Link, Target
 from reconciler.plan.values import Change, Op, Plan, Refusal
 from reconciler.policy.guards import share
 from reconciler.spec import Catalogue, Source
@@ -13,6 +14,8 @@ from reconciler.state.state import State
 
 SHRINKAGE = 10.0
 """Percent a suppression list may lose between two runs."""
+NEARLY = 90.0
+"""Percent of rows without somebody in the catalogue from which on a query selects another column than the key."""
 
 
 def catalogues_of(target: Target) -> list[Catalogue]:
@@ -94,14 +97,26 @@ def _rejects(change: Change, target: Target) -> Refusal | None:
     actual = share(count, max(rows, 1))
     if actual <= limit:
         return None
+    strange = _of_another_column(change, target)
+    where, override = f"catalogue/{strictest.name}", f"max_reject_percent: {ceil(actual)}"
+    if strange is not None:
+        where, override = f"segment/{strange.segment.name}", f"query: SELECT {strange.catalogue.key} FROM …"
     return Refusal(
         rule="max_reject_percent",
         limit=limit,
         actual=actual,
-        where=f"catalogue/{strictest.name}",
-        override=f"max_reject_percent: {ceil(actual)}",
+        where=where,
+        override=override,
         detail=f"{count:,} of {rows:,} rows rejected, {actual:,.1f} %, limit {limit:g} %",
     )
+
+
+def _of_another_column(change: Change, target: Target) -> Link | None:
+    """The link whose query returns what hardly anybody has as key: of `NEARLY` all that it returns, or more."""
+    known = change.counts.rows_read
+    unknown = {one.link: one.count for one in change.rejects if one.reason == UNKNOWN_KEY}
+    strange = {address for address, count in unknown.items() if share(count, known + count) >= NEARLY}
+    return next((link for link in target.links if link.address in strange), None)
 
 
 def freshness_seconds(catalogue: Catalogue) -> float | None:

@@ -154,3 +154,16 @@ def test_attributes_that_replace_others_are_each_said(batchctl: Command) -> None
     declaring(batchctl, "attributes: {email: email}", "orders: integer, email: string")
     stays = "orders is not sent any more; it stays on the profiles (on_exit: keep)"
     assert f"in state: on_exit.email: (none) → keep; {stays}" in batchctl.ok("plan")
+
+
+@pytest.mark.parametrize(
+    ("query", "place", "advice"),
+    [
+        ("SELECT email FROM people", "segment/loyal", "query: SELECT pid FROM …"),
+        ("SELECT pid FROM people UNION SELECT email FROM people", "catalogue/people", "max_reject_percent: 100"),
+    ],
+)
+def test_a_query_of_another_column_is_to_select_the_key(query: str, place: str, advice: str, batchctl: Command) -> None:
+    specs = batchctl.root / "specs.yaml"
+    specs.write_text(specs.read_text().replace("where: orders >= 3", f"query: {query}"))
+    assert f"to allow it, write on {place}:  {advice}" in batchctl.ok("plan")
