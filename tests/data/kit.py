@@ -30,7 +30,7 @@ from reconciler.plan.target_state import state_after
 from reconciler.plan.values import Op
 from reconciler.recognise import Ground
 from reconciler.spec import MODELS, Spec, address_of
-from reconciler.state.standing import Standing, merged, subtract
+from reconciler.state.standing import Acked, Standing, merged, subtract
 from reconciler.state.state import DataFile, TargetState
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -184,7 +184,7 @@ class Shop:
                     before = {"rules": "0", "refusals": known.baseline.refusals or self._nothing_refused()}
                     known = known.model_copy(update={"baseline": known.baseline.model_copy(update=before)})
                 standings[str(course.key)] = Standing(
-                    known=known, layers=known.baseline.files, unsure=known.uncertain, acked=None
+                    known=known, layers=known.baseline.files, unsure=known.uncertain, acked=Acked()
                 )
         with engine_of(now=now, scratch=self.root, threads=1) as engine:
             ground = Ground(
@@ -211,7 +211,7 @@ class Shop:
         """A target that no document names any more is to be emptied."""
         known = self.known[key]
         course = Course(key=key, op=Op.DELTA, known=known, forget=True)
-        standing = Standing(known=known, layers=known.baseline.files, unsure=known.uncertain, acked=None)
+        standing = Standing(known=known, layers=known.baseline.files, unsure=known.uncertain, acked=Acked())
         with Engine(now=NOW, scratch=self.root, threads=1) as engine:
             ground = Ground(
                 root=self.root,
