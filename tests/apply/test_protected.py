@@ -111,7 +111,7 @@ def test_removals_for_consent_that_were_cut_off_go_on(shop: Shop, tmp_path: Path
     (tmp_path / "warm").mkdir()
     before, ends = set(shop.held(CEP)), set[int]()
     with Warm(tmp_path / "warm") as warm:
-        for at in range(1, 13, 2):
+        for at in range(1, 13, 4):
             gone = withdraw(shop, 1)
             shop.write()
             crash = {"BATCHCTL_CRASH_AT": str(at), "BATCHCTL_API_URL": shop.url}

@@ -13,8 +13,7 @@ from tests.apply.test_rules import MEP10, PROFILES, shop_of
 LATE = ("p901", "p902", "p903")
 
 
-@pytest.mark.parametrize("encrypted", [False, True])
-@pytest.mark.parametrize("nights", [1, 3])
+@pytest.mark.parametrize(("nights", "encrypted"), [(1, False), (3, True)])
 def test_who_joined_since_leaves_when_they_withdraw_consent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nights: int, encrypted: bool
 ) -> None:

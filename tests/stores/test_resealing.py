@@ -168,8 +168,8 @@ def test_after_a_change_of_keys_the_one_before_is_needed_for_nothing(shop: Shop,
 
 
 POINTS = {
-    "folder": ("state: written", "acks: synced", "file: renamed", "put: renamed", "rejects: opened"),
-    "s3": ("state.json: begin", "state.json: end", "acks: synced", "file: uploaded", "put: end", "rejects: opened"),
+    "folder": ("state: written", "acks: synced", "put: renamed", "rejects: opened"),
+    "s3": ("state.json: end", "acks: synced", "put: end"),
 }
 
 
@@ -269,17 +269,22 @@ def test_history_that_is_damaged_stays_and_what_is_needed_is_an_error_first(
     kept(anywhere, tmp_path, before)
     place, history = anywhere.place(), ROWS.replace("-1-", "-0-")
     whole = {name: found.data for name in (ROWS, history) if (found := place.read(name))}
-    place.put(ROWS, whole[ROWS][:-1] + b"X")
+    place.put(ROWS, damaged(whole[ROWS]))
     with pytest.raises(StateError, match=ROWS):
         store_of(anywhere, Seal(KEY, fallback=OTHER)).reseal()
     found = anywhere.place().read(history)
     assert found is not None
     assert found.data == whole[history]
     place.put(ROWS, whole[ROWS])
-    place.put(history, whole[history][:-1] + b"X")
+    place.put(history, damaged(whole[history]))
     changed, wrong = store_of(anywhere, Seal(KEY, fallback=OTHER)).reseal()
     assert changed + len(wrong) == 4, "the state itself was done the first time"
     assert [history in what and "was changed after it was written" in what for what in wrong] == [True] * bool(before)
+
+
+def damaged(data: bytes) -> bytes:
+    """With another last byte."""
+    return data[:-1] + bytes([data[-1] ^ 1])
 
 
 def kept(where: Somewhere, tmp_path: Path, seal: Seal | None = None, machine: str = "one") -> StateStore:
