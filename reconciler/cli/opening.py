@@ -125,7 +125,9 @@ def current(reader: StateReader, session: Session) -> tuple[State | None, tuple[
         from reconciler import upkeep
 
         state = upkeep.gone_back(reader, now=session.now)
-        return state, (f"{error.what}: {error.why}, so all that may have been sent since is sent again",)
+        facts = error.why.partition(";")[0]
+        ahead = "this goes on from the newest version that is kept, and sends again what may have been sent after it"
+        return state, (f"{error.what}: {facts}; {ahead}",)
 
 
 def ci_run() -> str:
