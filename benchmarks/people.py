@@ -144,8 +144,9 @@ def keep(
     from reconciler.data.checks import RULES
     from reconciler.data.inputs import Inputs
     from reconciler.plan.identifier import identifier_digest
+    from reconciler.state.names import slug_of
     from reconciler.state.state import Baseline, TargetState
-    from reconciler.state.store import StateStore, new_state, slug_of
+    from reconciler.state.store import StateStore, new_state
 
     shutil.rmtree(folder / ".batchctl", ignore_errors=True)
     store = StateStore(folder / ".batchctl", project="bench", environment="")

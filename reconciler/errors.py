@@ -6,7 +6,8 @@ BatchctlError                 1   something could not be done; the message says 
 ├── Stale                     6   the saved plan no longer fits the state, the specs or its own digests
 ├── Usage                    64   the command line is wrong, or approval is missing
 ├── StateError                1   the state cannot be trusted: truncated, edited, of another project or version
-│   ├── SetBack               -   it is older than what is kept beside it
+│   ├── SetBack               -   it is older than what is kept beside it, or gone
+│   ├── Lost                  -   it is gone with all its versions, but files of its targets are there
 │   └── Unopened              -   a file of it, or a line, is not opened: of another key or seal, plain, damaged
 │       └── Damaged           -   it is not what was written
 ├── ConfigurationError        1   a key, host or account is wrong; found before the first write
@@ -125,7 +126,11 @@ class StateError(BatchctlError):
 
 
 class SetBack(StateError):
-    """The document of the state did not come of the versions that are kept: it was set back, or lost what was sent."""
+    """The document of the state is gone, or did not come of the versions that are kept: it lost what was sent."""
+
+
+class Lost(StateError):
+    """The document of the state is gone with every version of it: nothing but its targets' files says what was sent."""
 
 
 class Unopened(StateError):

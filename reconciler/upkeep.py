@@ -12,11 +12,11 @@ from reconciler.data.sql import lit
 from reconciler.errors import BatchctlError, StateError
 from reconciler.state.acks import SENDING
 from reconciler.state.document import encode, files_of
-from reconciler.state.place import STATE, TARGETS
-from reconciler.state.reader import StateReader, measure, number_of
+from reconciler.state.names import STATE, TARGETS, kind_of, name_of, number_of, slug_of
+from reconciler.state.reader import StateReader, measure
 from reconciler.state.standing import stand
 from reconciler.state.state import DataFile, LastWrite, State, TargetState
-from reconciler.state.store import StateStore, name_of, slug_of
+from reconciler.state.store import StateStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +92,24 @@ def restored(store: StateStore, text: bytes, *, where: str, force: bool, now: da
 
 
 def gone_back(reader: StateReader, *, now: datetime) -> State:
-    """Where a document was set back: the newest version that is kept, with what was or may have been sent since as
-    uncertain, so that the next plan asserts it again. A store makes it the newest version."""
-    document = reader.document()
-    assert document is not None
-    own = (one for one in reader.readable() if one.lineage == document.lineage and one.serial >= document.serial)
-    state = next(own, document)
+    """Where a document was set back or is gone: the newest version that is kept, with what was or may have been sent
+    since as uncertain, so that the next plan asserts it again. A store makes it the newest version."""
+    document, kept = reader.document(), reader.readable()
+    if document is None:
+        state = next(kept)
+    else:
+        own = (one for one in kept if one.lineage == document.lineage and one.serial >= document.serial)
+        state = next(own, document)
     if isinstance(reader, StateStore):
         return restored(reader, encode(state), where=reader.place.show(STATE), force=True, now=now)
     return _asserting(reader, state, None, now)
+
+
+def remembering(store: StateStore, known: TargetState, *, now: datetime) -> TargetState:
+    """A target taken over, with everybody as uncertain whom files say that are left of a time when it was ours."""
+    start = f"{TARGETS}{slug_of(known.key)}/"
+    left = sorted(name for name in store.files() if name.startswith(start) and kind_of(name) in ("base", "delta"))
+    return _doubted(store, known, left, now) if left else known
 
 
 def _asserting(reader: StateReader, state: State, there: State | None, now: datetime) -> State:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from reconciler.address import TargetKey
 from reconciler.errors import BatchctlError, StateError
+from reconciler.state.names import name_of
 from reconciler.state.standing import Standing, stand
 from reconciler.state.state import DataFile, State, TargetState
-from reconciler.state.store import StateStore, name_of
+from reconciler.state.store import StateStore
 
 
 @dataclass(slots=True, eq=False)

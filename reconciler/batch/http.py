@@ -5,7 +5,6 @@ httpx is imported when a client is made, so that commands which never talk to Ba
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import ssl
 import sys
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from reconciler.errors import ConfigurationError
+from reconciler.loopback import is_loopback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +67,6 @@ def import_httpx() -> None:
     finally:
         if without:
             del blocked["anyio"]
-
-
-def is_loopback(host: str) -> bool:
-    """True for ``localhost`` and loopback addresses."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Http:

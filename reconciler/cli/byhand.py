@@ -44,11 +44,11 @@ def read_state(session: Session) -> State | None:
     return state
 
 
-def warn(session: Session, state: State | None) -> None:
-    """Says on standard error that no environment was named, where that may be a mistake."""
+def warn(session: Session, state: State | None, others: tuple[str, ...] = ()) -> None:
+    """Says on standard error that no environment was named, where that may be a mistake, and what `others` say."""
     from reconciler.cli.messages import say
 
-    for text in session.unnamed(state):
+    for text in (*session.unnamed(state), *others):
         say("warning", text if session.common.log_json else f"warning: {text}", json_lines=session.common.log_json)
 
 

@@ -88,14 +88,14 @@ class Run:
     def saved(self, store: StateStore, file: Path) -> Plan:
         """Applies a saved plan after checking that it still fits, guards included."""
         from reconciler.cli.fitting import check_fits, moved
-        from reconciler.cli.opening import seal_of
+        from reconciler.cli.opening import current, seal_of
         from reconciler.cli.pipeline import connected
         from reconciler.planfile import open_plan
         from reconciler.policy import check
 
         session = self.session
         with open_plan(file, seal=seal_of(session)) as opened:
-            state = store.read()
+            state, back = current(store, session)
             plan = opened.plan
             check_fits(plan, state, session)
             checked = check(
@@ -106,7 +106,7 @@ class Run:
                 now=session.now,
                 no_delete=self.wish.no_delete,
             )
-            checked = checked.model_copy(update={"warnings": (*checked.warnings, *moved(plan, session.root))})
+            checked = checked.model_copy(update={"warnings": (*checked.warnings, *moved(plan, session.root), *back)})
             with connected(
                 session, state, self.wish, cancel=self.cancel, reporter=self.reporter, permit=self.permit
             ) as clients:
@@ -163,14 +163,12 @@ class Run:
         from reconciler.batch.transport import REQUEST_TIMEOUT
         from reconciler.cli.outputs import has_changes
         from reconciler.data.engines import Engines
-        from reconciler.loader.hosts import is_loopback
-        from reconciler.state.store import new_state
+        from reconciler.loopback import is_loopback
 
         self._keep(rejects)
         if not has_changes(plan):
             return plan
-        environment = self.session.common.env or ""
-        state = state or new_state(project=self.session.project.name, environment=environment, tool=plan.tool)
+        state = state or store.new(tool=plan.tool)
         books = Books(store, state)
         if self.signals is not None:
             self.signals.sending = True

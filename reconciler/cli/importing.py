@@ -30,30 +30,30 @@ def command(address: str, audience: str, lock_timeout: float, **shared: Any) -> 
     Who is in it cannot be read back: the next plan is a full upload.
     """
     options = common_of(**shared)
-    from reconciler.cli.opening import writing
+    from reconciler import upkeep
+    from reconciler.cli.opening import current, writing
     from reconciler.cli.pipeline import Wish, connected
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import open_session
     from reconciler.cli.signals import cancelled_by_signals
-    from reconciler.state.store import new_state
 
     session = open_session(options)
     target = _target(session, address, audience)
-    environment = options.env or ""
     cancel = threading.Event()
     with (
         cancelled_by_signals(cancel, left=LEFT) as signals,
         Reporter(json_lines=options.log_json) as reporter,
         writing(session, what="import", timeout=lock_timeout, signals=signals, reporter=reporter) as (store, permit),
     ):
-        state = store.read()
-        warn(session, state)
+        state, lost = current(store, session)
+        warn(session, state, lost)
         wish = Wish(keys=frozenset({target.key}))
         with connected(session, state, wish, cancel=cancel, reporter=reporter, permit=permit) as clients:
             reporter.stage(f"reading audiences of {target.destination.name}")
             course = _course(session, target, state, clients[target.key.account])
-        state = state or new_state(project=session.project.name, environment=environment, tool="")
-        state = store.write(state.by_hand().with_target(_imported(course, state, session)))
+        state = state or store.new(tool="")
+        imported = upkeep.remembering(store, _imported(course, state, session), now=session.now)
+        state = store.write(state.by_hand().with_target(imported))
     _say(target, course, state.serial)
     return 0
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.errors import ConfigurationError, SetBack
+from reconciler.errors import ConfigurationError, Lost, SetBack
 from reconciler.loader import resolve_key
 from reconciler.spec import KeyRef
-from reconciler.state.bucket import SCHEMES, open_bucket
+from reconciler.state.bucket import open_bucket
+from reconciler.state.clouds import SCHEMES
 from reconciler.state.holder import Holder
 from reconciler.state.lock import Permit, hold
 from reconciler.state.place import Folder, Place
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from reconciler.cli.progress import Reporter
     from reconciler.cli.session import Session
     from reconciler.cli.signals import Signals
+
+
+ANEW = (
+    "this goes on as if nothing had ever been sent: audiences that exist must be imported, attributes of people who "
+    "left meanwhile stay. To go on from a backup instead: batchctl state push --force FILE"
+)
 
 
 def place_of(session: Session, *, cache: Path | None = None) -> Place:
@@ -118,7 +125,10 @@ def writing(
 
 
 def current(reader: StateReader, session: Session) -> tuple[State | None, tuple[str, ...]]:
-    """The state to plan with, and a warning where its document was set back: what was sent since is sent again."""
+    """The state to plan with, and a warning where its document was set back or is gone.
+
+    Of a version that is kept: what may have been sent since is sent again. Of none: as if nothing had ever been sent.
+    """
     try:
         return reader.read(), ()
     except SetBack as error:
@@ -128,6 +138,9 @@ def current(reader: StateReader, session: Session) -> tuple[State | None, tuple[
         facts = error.why.partition(";")[0]
         ahead = "this goes on from the newest version that is kept, and sends again what may have been sent after it"
         return state, (f"{error.what}: {facts}; {ahead}",)
+    except Lost as error:
+        reader.begin_anew()
+        return None, (f"{error.what}: {ANEW}",)
 
 
 def ci_run() -> str:

@@ -75,8 +75,7 @@ def pull(serial: int | None, out: Path | None, **shared: Any) -> int:
     from reconciler.cli.opening import reading
     from reconciler.state import durable
     from reconciler.state.document import encode
-    from reconciler.state.place import PREVIOUS
-    from reconciler.state.reader import serial_of
+    from reconciler.state.names import PREVIOUS, serial_of
 
     session = session_of(shared)
     reader = reading(session)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
+from reconciler.loopback import is_loopback
+
 BATCH_HOST = "api.batch.com"
-_LOOPBACK = ("localhost", "::1")
 
 
 def check_api_url(url: str, allowed_hosts: Collection[str]) -> str | None:
@@ -47,13 +48,3 @@ def _host(scheme: str, host: str, port: int | None, allowed_hosts: Collection[st
     if named in listed or (host in listed and port in (None, 443)):
         return None
     return f"the host {host[:100]} is neither {BATCH_HOST} nor loopback, and BATCHCTL_ALLOWED_HOSTS does not list it"
-
-
-def is_loopback(host: str) -> bool:
-    """``localhost``, ``::1`` and the whole of 127.0.0.0/8 as four numbers."""
-    if host in _LOOPBACK:
-        return True
-    numbers = host.split(".")
-    return (
-        len(numbers) == 4 and numbers[0] == "127" and all(n.isascii() and n.isdigit() and int(n) < 256 for n in numbers)
-    )

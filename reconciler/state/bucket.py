@@ -7,8 +7,6 @@ of this machine when a plan needs them.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -20,30 +18,14 @@ from urllib.parse import urlsplit
 from reconciler.crashpoint import point
 from reconciler.errors import ConfigurationError, StateError
 from reconciler.state import durable
-from reconciler.state.place import LOCK, TARGETS, Folder, Found, Moved
+from reconciler.state.clouds import HINT, LOCK_TIMEOUT, NO_BUCKET, TIMEOUT, opener, reason
+from reconciler.state.names import LOCK, TARGETS
+from reconciler.state.place import Folder, Found, Moved
 from reconciler.state.seal import HEADER, Lines, Plain
 
 if TYPE_CHECKING:
     from obstore import PutMode
     from obstore.store import ObjectStore
-
-ENDPOINTS = {
-    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
-    "gs": ("GOOGLE_BASE_URL",),
-    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
-}
-SCHEMES = tuple(ENDPOINTS)
-_RETRY: dict[str, Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
-_PATIENT = _RETRY | {"max_retries": 20, "backoff": {"max_backoff": timedelta(seconds=1.5)}}
-"""For Google, who refuses to replace one name more than once a second: https://cloud.google.com/storage/quotas#objects"""
-CONNECTING, TIMEOUT, LOCK_TIMEOUT = (timedelta(seconds=seconds) for seconds in (5, 60, 10))
-"""Of one request; of one for the lock far less than its lease, so that a connection that hangs does not lose it."""
-_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
-_HINT = {
-    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a web identity, or the machine's role; AWS_REGION",
-    "gs": "GOOGLE_APPLICATION_CREDENTIALS, or the machine's service account",
-    "az": "AZURE_STORAGE_ACCOUNT_NAME with a key, a SAS token, a client secret or a managed identity",
-}
 
 
 class Bucket:
@@ -196,7 +178,7 @@ class Bucket:
 
     def _bucket_exists(self, error: Exception) -> None:
         """A bucket that is not there is not an empty one."""
-        if any(word in str(error) for word in _NO_BUCKET):
+        if any(word in str(error) for word in NO_BUCKET):
             raise StateError(
                 f"the bucket of {self.url} does not exist", fix="create it, or correct the Project's state.url"
             ) from None
@@ -215,69 +197,21 @@ class Bucket:
                 with durable.explained(doing):
                     raise
             self._bucket_exists(error)
-            fix = f"check the network and the credentials ({_HINT[self._scheme]}); what was written before is intact"
-            raise StateError(f"could not {doing}", why=_reason(error), fix=fix) from None
+            fix = f"check the network and the credentials ({HINT[self._scheme]}); what was written before is intact"
+            raise StateError(f"could not {doing}", why=reason(error), fix=fix) from None
 
 
 def open_bucket(url: str, *, cache: Path, environ: Mapping[str, str]) -> Bucket:
-    """The place a URL names; `environ` says which profile to use, and whether an endpoint needs no TLS."""
+    """The place a URL names; for `environ` see `clouds.opener`."""
     from obstore.exceptions import BaseError
-    from obstore.store import AzureStore, GCSStore, S3Store
 
-    parts = urlsplit(url)
-    prefix = parts.path.strip("/") or None
-    if not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ConfigurationError(
-            f"{parts.scheme}:// needs a bucket and a folder in it, and nothing else",
-            fix=f"write e.g. url: {parts.scheme}://crm-state/prod",
-        )
-    retry = _PATIENT if parts.scheme == "gs" else _RETRY
-    options: dict[str, Any] = {"retry_config": retry}
-    client: dict[str, Any] = {"connect_timeout": CONNECTING}
-    if any(_is_local(environ.get(name, "")) for name in ENDPOINTS[parts.scheme]):
-        client["allow_http"] = True
-    if parts.scheme == "s3" and environ.get("AWS_PROFILE") and not environ.get("AWS_ACCESS_KEY_ID"):
-        options["credential_provider"] = _profile(environ["AWS_PROFILE"])
-    kinds: dict[str, Callable[..., ObjectStore]] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
-
-    def opened(timeout: timedelta) -> ObjectStore:
-        return kinds[parts.scheme](parts.netloc, prefix=prefix, client_options=client | {"timeout": timeout}, **options)
-
+    opened = opener(url, environ=environ)
     try:
         return Bucket(opened, url=url, cache=cache)
     except (BaseError, ValueError) as error:
         raise ConfigurationError(
-            f"the state {url} cannot be opened", why=_reason(error), fix=f"set {_HINT[parts.scheme]}"
+            f"the state {url} cannot be opened", why=reason(error), fix=f"set {HINT[urlsplit(url).scheme]}"
         ) from None
-
-
-def _profile(name: str) -> Any:
-    """Credentials of a profile, single sign-on included, which only boto3 can read."""
-    try:
-        from obstore.auth.boto3 import Boto3CredentialProvider
-    except ImportError:
-        raise ConfigurationError(
-            f"AWS_PROFILE is {name}, and profiles need boto3",
-            fix="pip install 'batchctl[aws]', or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        ) from None
-    from botocore.exceptions import BotoCoreError
-
-    try:
-        return Boto3CredentialProvider()
-    except (BotoCoreError, ValueError) as error:
-        raise ConfigurationError(
-            f"the AWS profile {name} has no credentials",
-            why=type(error).__name__,
-            fix="aws configure, or aws sso login",
-        ) from None
-
-
-def _is_local(endpoint: str) -> bool:
-    host = urlsplit(endpoint).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _version(found: Found) -> PutMode:
@@ -285,16 +219,3 @@ def _version(found: Found) -> PutMode:
     given = {"e_tag": tag, "version": version}
     mode: Any = {name: value for name, value in given.items() if value is not None}
     return mode  # type: ignore[no-any-return]
-
-
-def _reason(error: Exception) -> str:
-    """Status and code of what a store answered; never its text, which may hold an address with a signature."""
-    text = str(error)
-    status = re.search(r"status code: (\d{3}[ A-Za-z]*)", text)
-    code = re.search(r"<Code>(\w+)</Code>", text)
-    found = [match[1].strip() for match in (status, code) if match]
-    if found:
-        return ", ".join(found)
-    if "error sending request" in text or "HTTP error" in text:
-        return "no answer from the store"
-    return type(error).__name__

@@ -23,7 +23,8 @@ import orjson
 
 from reconciler.errors import Locked, StateError
 from reconciler.state.holder import UNKNOWN, Holder, decode_holder, holder_fields
-from reconciler.state.place import LOCK, Found, Moved, Place
+from reconciler.state.names import LOCK
+from reconciler.state.place import Found, Moved, Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ import orjson
 from reconciler.errors import Locked, StateError
 from reconciler.state import durable, lease
 from reconciler.state.holder import UNKNOWN, Holder, decode_holder, holder_fields
-from reconciler.state.place import LOCK, Place
+from reconciler.state.names import LOCK
+from reconciler.state.place import Place
 
 _PAUSE = 0.05
 _PATIENT = 10

@@ -15,9 +15,9 @@ from typing import Protocol
 
 from reconciler.errors import StateError
 from reconciler.state import durable
+from reconciler.state.names import PREVIOUS, TARGETS
 from reconciler.state.seal import HEADER, Lines, Plain
 
-STATE, PREVIOUS, TARGETS, LOCK = "state.json", "previous/", "targets/", "lock"
 Stamp = tuple[object, ...]
 LEFT_OVER = f".*{durable.TEMPORARY}"
 

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from reconciler.errors import Damaged, SetBack, StateError
+from reconciler.errors import Damaged, Lost, SetBack, StateError
 from reconciler.state import durable
 from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import Ack, folded
 from reconciler.state.document import decode
-from reconciler.state.place import PREVIOUS, STATE, TARGETS, Folder, Found, Place
+from reconciler.state.names import LOG, OURS, PREVIOUS, STATE, TARGETS, checked_name, kind_of, number_of, serial_of
+from reconciler.state.place import Folder, Found, Place
 from reconciler.state.proven import Proven
 from reconciler.state.standing import Acked
 from reconciler.state.state import DataFile, State, TargetState
-
-LOG = "acks"
-"""Kind of acknowledgement logs."""
-OURS = re.compile(rf"{TARGETS}[^/]+/(?:base|delta|acks|refusals)-[^/]+")
-"""Names of a target's files: nothing else that lies below targets/ is touched."""
 
 
 def measure(local: Path, name: str, *, rows: int) -> DataFile:
@@ -44,6 +39,7 @@ class StateReader:
         self._newest: State | None = None
         self._put: set[str] = set()
         """Files that nobody but this process has put."""
+        self._anew = False
         self._logs = AckLogs(self.place)
         self._proven = Proven(self.place.folder)
 
@@ -65,6 +61,10 @@ class StateReader:
         if state is not None and found is not None:
             self._last, self._newest = (state, found), state
         return state
+
+    def begin_anew(self) -> None:
+        """From now on a state that is Lost is none at all."""
+        self._anew = True
 
     def document(self) -> State | None:
         """The document as it is, set back or not: nothing to plan with."""
@@ -188,16 +188,16 @@ class StateReader:
     def _lost(self, kept: tuple[str, ...]) -> StateError | None:
         """What is wrong where there is no document, but something else of a state."""
         missing = f"the state {self.place.show(STATE)} is missing"
-        files = self.files().keys() - self._put if not kept else set[str]()
         if kept:
-            return StateError(f"{missing}, but previous versions of it are there", fix=self._way_out())
+            wrong = SetBack if any(self.readable(kept)) else StateError
+            what = f"{missing}, but previous versions of it are there"
+            return wrong(what, why="the newest version is lost, and what was sent since", fix=self._way_out())
+        files = set[str]() if self._anew else self.files().keys() - self._put
         if files:
-            return StateError(
+            return Lost(
                 f"{missing}, but files of its targets are there",
                 why=f"Batch was sent what is in {self.place.show(min(files))}",
-                fix="restore it from a backup: batchctl state push --force FILE; or, to start anew, delete "
-                f"{self.place.show(TARGETS)}: audiences must then be imported, and attributes of people who left "
-                "meanwhile stay",
+                fix="restore it from a backup: batchctl state push --force FILE; or start anew: see batchctl plan",
             )
         return None
 
@@ -234,28 +234,3 @@ def _broken(what: str) -> Damaged:
         "batchctl state verify checks every file"
     )
     return Damaged(what, why="what Batch was told is in it", fix=fix)
-
-
-def checked_name(name: str) -> str:
-    """The name, which must be one below targets/."""
-    parts = PurePosixPath(name).parts
-    if len(parts) < 2 or f"{parts[0]}/" != TARGETS or ".." in parts or "\\" in name or "\0" in name:
-        raise StateError(f"{name!r} is not a name of a file below targets/")
-    return name
-
-
-def kind_of(name: str) -> str:
-    """What a file of a target is: `base`, `delta`, `acks` or `refusals`."""
-    return name.rpartition("/")[2].partition("-")[0]
-
-
-def number_of(name: str) -> int:
-    """The serial a file of a target was put for; no version before that one names it."""
-    number = name.rpartition("/")[2].partition("-")[2].partition("-")[0]
-    return int(number) if number.isdecimal() else 0
-
-
-def serial_of(name: str) -> int:
-    """Serial of a previous version by its name; -1 when it is none."""
-    found = re.fullmatch(rf"{PREVIOUS}state-([0-9]+)\.json", name)
-    return int(found[1]) if found else -1

@@ -17,7 +17,8 @@ from pathlib import Path
 from reconciler.errors import StateError
 from reconciler.scratch import Scratch
 from reconciler.state import durable
-from reconciler.state.place import LOCK, PREVIOUS, STATE, TARGETS, Folder, Found, Place
+from reconciler.state.names import LOCK, PREVIOUS, STATE, TARGETS
+from reconciler.state.place import Folder, Found, Place
 from reconciler.state.seal import Lines, Seal, through
 
 OPEN_NAMES = (LOCK,)

@@ -156,6 +156,8 @@ class State(_Value):
     """Digest of the saved plan that is being applied: only that one may continue although the serial has moved."""
     pushed_over: str = ""
     """Lineage of the versions before, where this one was pushed over those of another."""
+    begun: int = 0
+    """Serial it began with, not 0 where one before it was lost: what that one told is in files that are left."""
     suppressed: dict[str, int] = Field(default_factory=dict)
     """Rows of each catalogue's suppression list at the last commit: a shrunken list is refused."""
     targets: dict[str, TargetState] = Field(default_factory=dict)

@@ -11,8 +11,6 @@ The same names in a folder and in a bucket; `place` says which.
 
 from __future__ import annotations
 
-import hashlib
-import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -20,14 +18,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from reconciler.address import TargetKey
 from reconciler.errors import StateError, Unopened
 from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import AckLog
 from reconciler.state.document import decode, encode, files_of, rows_of
 from reconciler.state.lock import Permit
-from reconciler.state.place import PREVIOUS, STATE, TARGETS, Found, Moved, Place
-from reconciler.state.reader import LOG, StateReader, checked_name, kind_of, measure, number_of, serial_of
+from reconciler.state.names import LOG, PREVIOUS, STATE, TARGETS, checked_name, kind_of, number_of, serial_of, slug_of
+from reconciler.state.place import Found, Moved, Place
+from reconciler.state.reader import StateReader, measure
 from reconciler.state.sealed import Sealed
 from reconciler.state.state import DataFile, State
 
@@ -43,17 +41,6 @@ VERSIONS_WITH_FILES = 5
 def new_state(*, project: str, environment: str, tool: str) -> State:
     """A state that owns nothing, with a lineage of its own."""
     return State(lineage=str(uuid.uuid4()), project=project, environment=environment, tool=tool)
-
-
-def slug_of(key: TargetKey) -> str:
-    """Folder name of a target: readable, and different for names that differ by case only."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", key.audience or "profiles")[:80]
-    return f"{key.account}-{name}-{hashlib.sha256(str(key).encode()).hexdigest()[:8]}"
-
-
-def name_of(key: TargetKey, stem: str, state: State, suffix: str) -> str:
-    """A name for a new file of a target which no version of any state has used."""
-    return f"{TARGETS}{slug_of(key)}/{stem}-{state.serial + 1}-{uuid.uuid4().hex[:8]}{suffix}"
 
 
 Edit = Callable[[State, State | None], State]
@@ -90,6 +77,12 @@ class StateStore(StateReader):
         except StateError:
             if kind is None:
                 raise
+
+    def new(self, *, tool: str) -> State:
+        """A state that owns nothing, to be written as the first one; no file that is left of another has its serial."""
+        new = new_state(project=self._project or "", environment=self._environment or "", tool=tool)
+        begun = max(map(number_of, self.files()), default=0)
+        return new.model_copy(update={"serial": begun, "begun": begun})
 
     def write(self, state: State) -> State:
         """Replaces the document by `state` with the next serial, which is returned; the version before is kept.
@@ -182,8 +175,8 @@ class StateStore(StateReader):
 
         Needed is what `state`, the version in the store or one of the last 5 before it names, pending intents
         included, and what was put since this store was opened; delta files and acknowledgement logs written after
-        `since` stay as history. Where a version cannot be read nothing is deleted, and nothing without the lock: who
-        holds it may be about to name what nothing names yet.
+        `since` stay as history, and what a lost state left until its target is ours again. Where a version cannot be
+        read nothing is deleted, and nothing without the lock: who holds it may be about to name what nothing names yet.
         """
         self._permitted()
         self._prune()
@@ -196,7 +189,9 @@ class StateStore(StateReader):
         found = self.files()
         past = {name for name in found if kind_of(name) in HISTORY}
         kept = {name for name in past if since is not None and found[name] > since}
-        gone = sorted(found.keys() - needed - kept)
+        ours = {slug_of(target.key) for target in state.targets.values()}
+        left = {name for name in found if 0 < number_of(name) <= state.begun and name.split("/")[1] not in ours}
+        gone = sorted(found.keys() - needed - kept - left)
         for name in gone:
             self._permitted()
             self.place.remove(name)

@@ -29,7 +29,7 @@ HOMES = {
     "click": ("reconciler.cli",),
     "rich": ("reconciler.cli",),
     "obstore": ("reconciler.state",),
-    "botocore": ("reconciler.state.bucket",),
+    "botocore": ("reconciler.state.clouds",),
     "cryptography": ("reconciler.state.seal",),
     "duckdb": ("reconciler.data", "reconciler.demo"),
     "nanoarrow": ("reconciler.data",),

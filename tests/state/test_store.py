@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from reconciler.address import Space, TargetKey
 from reconciler.errors import StateError
+from reconciler.state.names import slug_of
 from reconciler.state.reader import StateReader
 from reconciler.state.state import DataFile, Pending, State
-from reconciler.state.store import StateStore, new_state, slug_of
+from reconciler.state.store import StateStore, new_state
 from tests.state.kit import NOW, python, state, target
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import ConfigurationError, StateError
+from reconciler.errors import ConfigurationError, SetBack, StateError
 from reconciler.state.bucket import open_bucket
 from reconciler.state.place import Moved
 from reconciler.state.reader import StateReader
@@ -92,8 +92,12 @@ def test_a_vanished_state_is_not_a_new_one(anywhere: Somewhere) -> None:
     store = StateStore(anywhere.place())
     store.write(store.write(state()))
     anywhere.place().remove("state.json")
-    with pytest.raises(StateError, match="is missing, but previous versions"):
+    with pytest.raises(SetBack, match="is missing, but previous versions"):
         StateReader(anywhere.place()).read()
+    anywhere.place().put("previous/state-1.json", b"{")
+    with pytest.raises(StateError, match="is missing, but previous versions") as caught:
+        StateReader(anywhere.place("two")).read()
+    assert not isinstance(caught.value, SetBack), "there is nothing to go on from"
 
 
 def test_a_file_is_found_by_another_machine_and_checked(anywhere: Somewhere, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from reconciler.errors import Locked, StateError
 from reconciler.state.bucket import open_bucket
 from reconciler.state.holder import UNKNOWN, Holder
 from reconciler.state.lease import Heard, Terms, acquire, heard_of, holder_of, unlock
-from reconciler.state.place import LOCK, Folder, Found, Place
+from reconciler.state.names import LOCK
+from reconciler.state.place import Folder, Found, Place
 from reconciler.state.store import StateStore
 from tests.apply.shop import environment
 from tests.state.kit import NOW, state

@@ -9,7 +9,8 @@ import pytest
 
 from reconciler.errors import StateError
 from reconciler.state.document import encode
-from reconciler.state.place import STATE, Folder
+from reconciler.state.names import STATE
+from reconciler.state.place import Folder
 from reconciler.state.reader import StateReader
 from reconciler.state.seal import HEADER, MAGIC, SEALED, Seal, is_sealed
 from reconciler.state.sealed import Sealed

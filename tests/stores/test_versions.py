@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from reconciler.errors import StateError
+from reconciler.errors import Lost, StateError
 from reconciler.state.document import encode
+from reconciler.state.names import slug_of
 from reconciler.state.reader import StateReader
 from reconciler.state.state import State
 from reconciler.state.store import StateStore
@@ -142,11 +141,24 @@ def test_a_version_that_is_kept_is_never_kept_anew(anywhere: Somewhere) -> None:
     assert versions(anywhere) == {"previous/state-1.json": b"kept"}
 
 
+def test_a_state_begun_anew_where_another_was_lost_is_later_than_its_files(anywhere: Somewhere) -> None:
+    for name in ("delta-7-f00.parquet", "acks-7-f00.jsonl"):
+        anywhere.place().put(f"targets/{slug_of(target().key)}/{name}", b"rows")
+    store = StateStore(anywhere.place(), project="shop", environment="prod")
+    store.begin_anew()
+    assert store.read() is None
+    written = store.write(store.new(tool="it"))
+    assert (written.serial, written.project, written.environment) == (8, "shop", "prod")
+    assert StateReader(anywhere.place("two")).read() == written
+    assert store.sweep(written) == (), "until it is ours again, they say what Batch was told"
+    assert len(store.sweep(store.write(written.with_target(target())))) == 2
+
+
 def test_a_lost_document_of_which_files_are_left_is_not_a_new_one(anywhere: Somewhere) -> None:
     place = anywhere.place()
     place.put("targets/a/delta-2-f00.parquet", b"rows")
-    with pytest.raises(StateError, match="is missing, but files of its targets are there") as caught:
+    with pytest.raises(Lost, match="is missing, but files of its targets are there") as caught:
         StateReader(anywhere.place("two")).read()
-    assert re.search("batchctl state push --force FILE; or, to start anew, delete .*targets", caught.value.fix)
+    assert "batchctl state push --force FILE; or start anew: see batchctl plan" in caught.value.fix
     pushed = StateStore(anywhere.place()).restore(encode(state(1)), where="it", force=True)
     assert StateReader(anywhere.place()).read() == pushed
