@@ -98,9 +98,15 @@ class Placed:
 
 
 def newest_of(rows: str) -> str:
-    """SQL of the newest row of every identifier of every target."""
+    """SQL of the newest row of every identifier of every target. Who has but one, as their hash tells, is not sorted."""
     order = "PARTITION BY target, id ORDER BY layer DESC, file_row_number DESC"
-    return f"SELECT * FROM ({rows}) QUALIFY row_number() OVER ({order}) = 1"
+    repeated = "SELECT * FROM rows WHERE hash(target, id) IN (FROM repeated)"
+    return (
+        f"WITH rows AS MATERIALIZED ({rows}), repeated AS MATERIALIZED "
+        "(SELECT h FROM (SELECT hash(target, id) AS h FROM rows) GROUP BY h HAVING count(*) > 1) "
+        "SELECT * FROM rows WHERE hash(target, id) NOT IN (FROM repeated) "
+        f"UNION ALL SELECT * FROM ({repeated}) QUALIFY row_number() OVER ({order}) = 1"
+    )
 
 
 def stacked(
@@ -201,7 +207,7 @@ def fold(
         return 0
     values = "".join(f", {ident(f'a:{name}')}" for name in sorted(attributes))
     return engine.copy(
-        f"SELECT id, CASE WHEN cased THEN id <> lower(id) ELSE FALSE END AS cased, 'add' AS kind, k{values} "
+        f"SELECT id, CASE WHEN cased THEN id <> lower(id) ELSE FALSE END AS cased, CAST('add' AS ENUM('add')) AS kind, k{values} "
         f"FROM {known.told}",
         to,
         group=group_of(engine, known.told, attributes),
