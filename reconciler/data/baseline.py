@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reconciler.data.engine import Engine
 from reconciler.data.groups import group_of
-from reconciler.data.sql import DUCK_TYPES, ident, lit, lit_list
+from reconciler.data.sql import ADD, DUCK_TYPES, ident, kind_of, lit, lit_list
 from reconciler.state.standing import merged
 from reconciler.state.state import DataFile
 
@@ -207,7 +207,7 @@ def fold(
         return 0
     values = "".join(f", {ident(f'a:{name}')}" for name in sorted(attributes))
     return engine.copy(
-        f"SELECT id, CASE WHEN cased THEN id <> lower(id) ELSE FALSE END AS cased, CAST('add' AS ENUM('add')) AS kind, k{values} "
+        f"SELECT id, CASE WHEN cased THEN id <> lower(id) ELSE FALSE END AS cased, {kind_of(ADD)}, k{values} "
         f"FROM {known.told}",
         to,
         group=group_of(engine, known.told, attributes),

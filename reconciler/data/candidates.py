@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.data.engine import Engine
-from reconciler.data.pairs import FEW, UNEVEN, Layout, Matcher, Side, summed
+from reconciler.data.pairs import FEW, UNEVEN, Layout, Matcher, Side, chosen, summed
 from reconciler.data.sql import Digest, digest, disjunction, ident
 
 
@@ -151,6 +151,19 @@ def hashes(engine: Engine, relation: str, digest: Digest) -> str:
     """A table of the hashes ``h`` of a relation's identifiers."""
     table = ident(engine.table("hashes"))
     engine.run(f"CREATE TEMP TABLE {table} AS SELECT {digest('id')} AS h FROM {relation} WHERE id IS NOT NULL")
+    return table
+
+
+def not_plain(engine: Engine, looked: str) -> str:
+    """A table of the hashes ``h`` that more than one row of `looked` has, a query, or a row that is ``odd``, 0 or 1."""
+    matcher = Matcher(lambda: engine.path("values", ""))
+    for values, odd in engine.arrays(f"SELECT h, odd::UBIGINT FROM ({looked})"):
+        matcher.add(values)
+        matcher.add(chosen(values, odd))  # to be found once more is to be found
+    table = ident(engine.table("odd"))
+    engine.run(f"CREATE TEMP TABLE {table} (h UBIGINT)")
+    for found in matcher.repeated():
+        engine.insert(table, found)
     return table
 
 

@@ -19,7 +19,7 @@ from reconciler.data.gather import Gathered, by_key, everybody, narrowed, newcom
 from reconciler.data.groups import group_of
 from reconciler.data.membership import Members
 from reconciler.data.rejects import collect
-from reconciler.data.sql import CASED, Digest, Person, digest, ident, key_hash, key_text, lit
+from reconciler.data.sql import CASED, Digest, Person, digest, ident, key_hash, key_text, kind_of, lit
 from reconciler.data.staged import Counts, Staged
 from reconciler.data.verdict import Inputs, Rules
 
@@ -164,10 +164,10 @@ def _hold_missing(request: Request, person: Person) -> str | None:
 def _write(engine: Engine, decided: str, request: Request, gathered: Gathered | None) -> Staged:
     names = [f"a:{name}" for name in sorted(request.rules.attributes)]
     unsure = ["is_u AS unsure"] if request.told.uncertain else []
-    columns = ", ".join(["id", CASED, "kind", "k", "held", *unsure, *map(ident, names)])
+    columns = ", ".join(["id", CASED, kind_of("kind"), "k", "held", *unsure, *map(ident, names)])
     sent = f"SELECT {columns} FROM {decided} WHERE kind IS NOT NULL AND NOT refused"
     empty = [f"NULL AS {ident(name)}" for name in names]
-    nulls = ", ".join(["id", CASED, "'reset' AS kind", "k", "held", *unsure, *empty])
+    nulls = ", ".join(["id", CASED, kind_of("'reset'"), "k", "held", *unsure, *empty])
     if not request.rules.profiles:
         resets = f"SELECT {nulls} FROM {decided} WHERE kind = 'put' AND NOT refused"
         sent = f"{sent} UNION ALL {resets}"

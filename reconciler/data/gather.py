@@ -11,7 +11,7 @@ from reconciler.data.baseline import PRESENT
 from reconciler.data.candidates import Found, Search, Sum, fold
 from reconciler.data.engine import Engine
 from reconciler.data.membership import DOUBLED, Members
-from reconciler.data.sql import CASED, DUCK_TYPES, digest, disjunction, ident, key_hash, lit, stored_hash
+from reconciler.data.sql import ADD, CASED, DUCK_TYPES, digest, disjunction, ident, key_hash, kind_of, lit, stored_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +86,13 @@ def newcomers(
     """
     rows, barred = members.unpaired if members.keyed else members.rows, members.barred(keyed=members.keyed)
     everyone, outside = (members.everyone, "outside") if members.keyed else (rows, "FALSE")
-    odd = ident(engine.table("odd"))
     reasons = [f"({refused})", *(ident(f"r:{one.name}") for one in members.link.attributes)]
     faulty = disjunction(["faulty", *(f"{reason} IS NOT NULL" for reason in reasons)])
-    odds = f"CASE WHEN NOT {outside} THEN {faulty} END"
-    looked = f"SELECT {fold()} AS h, {odds} AS odd, NOT {outside} AS ours FROM {everyone} WHERE id IS NOT NULL"
+    odds = f"coalesce(NOT {outside} AND {faulty}, FALSE)"
+    looked = f"SELECT {fold()} AS h, {odds} AS odd FROM {everyone} WHERE id IS NOT NULL"
     if barred:
-        looked += f" UNION ALL SELECT {fold()}, FALSE, FALSE FROM {barred} WHERE id IS NOT NULL"
-    engine.run(
-        f"CREATE TEMP TABLE {odd} AS SELECT h FROM ({looked}) GROUP BY h "
-        "HAVING bool_or(odd) OR (count(*) > 1 AND bool_or(ours))"
-    )
+        looked += f" UNION ALL SELECT {fold()}, FALSE FROM {barred} WHERE id IS NOT NULL"
+    odd = candidates.not_plain(engine, looked)
     some = engine.count(f"SELECT count(*) FROM {odd}") > 0
 
     def among(column: str) -> str:
@@ -110,7 +106,7 @@ def newcomers(
         for name, kind in sorted(attributes.items())
     )
     key = "CAST(NULL AS UUID)" if members.keyed else stored_hash(key_hash("key"))
-    row = f"id, {CASED}, 'add' AS kind, {key} AS k, CAST([] AS VARCHAR[]) AS held{values}"
+    row = f"id, {CASED}, {kind_of(ADD)}, {key} AS k, CAST([] AS VARCHAR[]) AS held{values}"
     fresh = f"SELECT {row} FROM {rows} WHERE {clear}"
     others = f"SELECT key FROM {members.outside} WHERE {among('id')}" if members.keyed and some else None
     gathered = Gathered(rows=table, told=None, among=among, fresh=fresh, others=others, barred=some)

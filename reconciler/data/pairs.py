@@ -6,6 +6,7 @@ there are any; two bits that say whose row it is. Sorted, a member and the same 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -59,6 +60,15 @@ def summed(values: memoryview, checks: memoryview) -> tuple[int, int]:
     plain = np.frombuffer(values, np.uint64) & UNEVEN == 0
     some = np.frombuffer(checks, np.uint64)
     return int(np.count_nonzero(plain)), int((some if plain.all() else some[plain]).sum())
+
+
+def chosen(values: memoryview, flags: memoryview) -> memoryview:
+    """The values whose flag is not 0."""
+    if len(values) <= FEW:
+        return memoryview(array("Q", [value for value, flag in zip(values, flags, strict=True) if flag]))
+    import numpy as np
+
+    return memoryview(np.frombuffer(values, np.uint64)[np.frombuffer(flags, np.uint64) != 0])
 
 
 @dataclass(frozen=True, slots=True)

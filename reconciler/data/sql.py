@@ -54,6 +54,14 @@ def digest(column: str) -> str:
 CASED = "id <> lower(id) AS cased"
 """SQL of the column of delta files that says which identifiers lower case would change."""
 
+ADD = "'add'"
+
+
+def kind_of(sql: str) -> str:
+    """SQL of the column of delta files that says what a row does; read back it is text. Of a fixed set of words, because
+    to write it as text takes a fifth of the time of a file."""
+    return f"CAST({sql} AS ENUM('consent', 'remove', 'reset', 'add', 'put')) AS kind"
+
 
 def stored_hash(key: str) -> str:
     """SQL of the column ``k`` of delta files: the hash of a key, NULL where the identifier is the key."""
