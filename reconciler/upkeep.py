@@ -9,9 +9,9 @@ from datetime import datetime
 from reconciler.data import baseline as layers_of
 from reconciler.data.engine import Engine
 from reconciler.data.sql import lit
-from reconciler.errors import BatchctlError, StateError
+from reconciler.errors import BatchctlError, Damaged, SourceError, StateError
 from reconciler.state.acks import SENDING
-from reconciler.state.document import encode, files_of
+from reconciler.state.document import encode, files_of, rows_of
 from reconciler.state.names import STATE, TARGETS, kind_of, name_of, number_of, slug_of
 from reconciler.state.reader import StateReader, measure
 from reconciler.state.standing import stand
@@ -105,11 +105,14 @@ def gone_back(reader: StateReader, *, now: datetime) -> State:
     return _asserting(reader, state, None, now)
 
 
-def remembering(store: StateStore, known: TargetState, *, now: datetime) -> TargetState:
-    """A target taken over, with everybody as uncertain whom files say that are left of a time when it was ours."""
-    start = f"{TARGETS}{slug_of(known.key)}/"
+def remembering(store: StateStore, known: TargetState, *, now: datetime) -> tuple[TargetState, tuple[str, ...]]:
+    """A target taken over, with everybody as uncertain whom files say that are left of a time when it was ours.
+
+    What is wrong with those of them that are damaged, too: who is in them is not known any more.
+    """
+    start, wrong = f"{TARGETS}{slug_of(known.key)}/", list[str]()
     left = sorted(name for name in store.files() if name.startswith(start) and kind_of(name) in ("base", "delta"))
-    return _doubted(store, known, left, now) if left else known
+    return (_doubted(store, known, left, now, wrong) if left else known), tuple(wrong)
 
 
 def _asserting(reader: StateReader, state: State, there: State | None, now: datetime) -> State:
@@ -140,16 +143,45 @@ def _sent_since(
             yield known, names
 
 
-def _doubted(reader: StateReader, known: TargetState, names: list[str], now: datetime) -> TargetState:
-    files = []
+def _doubted(
+    reader: StateReader, known: TargetState, names: list[str], now: datetime, wrong: list[str] | None = None
+) -> TargetState:
+    """The target with whom the files say as uncertain. What is wrong with a file that is damaged goes to `wrong`."""
+    files, said = [], {name: file for version in reader.readable() for name, file in rows_of(version).items()}
     with Engine(now=now, memory="400MB") as engine:
         for name in names:
-            there = reader.place.fetch(name)
-            if there is not None:
-                rows = engine.count(f"SELECT count(*) FROM read_parquet({lit(str(there[0]))})")
-                files.append(measure(there[0], name, rows=rows))
+            try:
+                found = _left(reader, engine, name, said.get(name))
+            except Damaged as error:
+                if wrong is None:
+                    raise
+                wrong.append(error.what)
+            else:
+                files += [found] if found is not None else []
     known, last = _begun(reader, known), LastWrite(token=None, sent_at=now, applied=False, unanswered=True)
     return known.model_copy(update={"uncertain": (*known.uncertain, *files), "last_write": last})
+
+
+def _left(reader: StateReader, engine: Engine, name: str, said: DataFile | None) -> DataFile | None:
+    """A file that is left, None where it is gone. Damaged where it is not whole, or not what a version has `said`."""
+    for _ in range(2):
+        there = reader.place.fetch(name)
+        if there is None:
+            return None
+        try:
+            read = f"SELECT count(*), bit_xor(hash(COLUMNS(*))) FROM read_parquet({lit(str(there[0]))})"
+            found = measure(there[0], name, rows=int(str(engine.row(read)[0])))
+        except SourceError:
+            found = None
+        if found is not None and (said is None or said.sha256 == found.sha256):
+            return found
+        if not reader.place.discard(name):  # else this machine's copy was to blame, perhaps
+            break
+    raise Damaged(
+        f"{reader.place.show(name)} is damaged",
+        why="what Batch was told is in it",
+        fix="restore it from a backup; or remove it: whom only it names then stays in Batch, and attributes too",
+    )
 
 
 def _begun(reader: StateReader, known: TargetState) -> TargetState:

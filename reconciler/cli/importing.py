@@ -52,7 +52,8 @@ def command(address: str, audience: str, lock_timeout: float, **shared: Any) -> 
             reporter.stage(f"reading audiences of {target.destination.name}")
             course = _course(session, target, state, clients[target.key.account])
         state = state or store.new(tool="")
-        imported = upkeep.remembering(store, _imported(course, state, session), now=session.now)
+        imported, wrong = upkeep.remembering(store, _imported(course, state, session), now=session.now)
+        warn(session, state, tuple(f"{what}: whom Batch was told by it is not known any more" for what in wrong))
         state = store.write(state.by_hand().with_target(imported))
     _say(target, course, state.serial)
     return 0

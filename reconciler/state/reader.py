@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -14,7 +15,18 @@ from reconciler.state import durable
 from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import Ack, folded
 from reconciler.state.document import decode
-from reconciler.state.names import LOG, OURS, PREVIOUS, STATE, TARGETS, checked_name, kind_of, number_of, serial_of
+from reconciler.state.names import (
+    LOG,
+    OURS,
+    PREVIOUS,
+    STATE,
+    TARGETS,
+    checked_name,
+    kind_of,
+    number_of,
+    serial_of,
+    slug_of,
+)
 from reconciler.state.place import Folder, Found, Place
 from reconciler.state.proven import Proven
 from reconciler.state.standing import Acked
@@ -120,13 +132,26 @@ class StateReader:
             try:
                 there = self.place.fetch(checked_name(file.path))
             except Damaged as error:
-                raise _broken(error.what) from None
+                raise self.broken(error.what, file.path) from None
             wrong = "is missing" if there is None else self._wrong(file, there[0], verify=verify or there[1])
             if there is not None and not wrong:
                 return there[0]
             if not self.place.discard(file.path):
                 break
-        raise self._overtaken() or _broken(f"{self.place.show(file.path)} {wrong}")
+        raise self._overtaken() or self.broken(f"{self.place.show(file.path)} {wrong}", file.path)
+
+    def broken(self, what: str, name: str) -> Damaged:
+        """What to say of a file with rows that cannot be believed, and how its target starts anew."""
+        slug, targets = name.split("/")[1], self._last[0].targets.values() if self._last else ()
+        known = next((one for one in targets if slug_of(one.key) == slug), None)
+        anew = f"batchctl state rm {shlex.quote(str(known.key)) if known else 'KEY'}"
+        if known is None or known.audience:
+            which = [*known.links[:1], known.audience] if known and known.links else ["LINK", "AUDIENCE"]
+            anew += f", then batchctl import {shlex.join(which)}"
+        else:
+            anew += "; then everybody is sent again, and attributes of people who left meanwhile stay"
+        fix = f"restore it from a backup, or start its target anew: {anew}; batchctl state verify checks every file"
+        return Damaged(what, why="what Batch was told is in it", fix=fix)
 
     def _overtaken(self) -> StateError | None:
         """What is wrong where somebody has written the state since it was read: files that it named may be gone."""
@@ -225,12 +250,3 @@ class StateReader:
         more = f" and {len(found) - 3} older" if len(found) > 3 else ""
         back = f"batchctl state pull --serial {serial_of(found[0])} --out FILE, then batchctl state push --force FILE"
         return f"previous versions: {kept}{more}; to go back: {back}"
-
-
-def _broken(what: str) -> Damaged:
-    """What to say of a file with rows that cannot be believed."""
-    fix = (
-        "restore it from a backup, or start its target anew: batchctl state rm KEY, then batchctl import; "
-        "batchctl state verify checks every file"
-    )
-    return Damaged(what, why="what Batch was told is in it", fix=fix)
