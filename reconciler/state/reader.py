@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from reconciler.errors import Damaged, Lost, SetBack, StateError
+from reconciler.errors import Damaged, Lost, SetBack, StateError, Unopened
 from reconciler.state import durable
 from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import Ack, folded
@@ -29,6 +29,7 @@ from reconciler.state.names import (
 )
 from reconciler.state.place import Folder, Found, Place
 from reconciler.state.proven import Proven
+from reconciler.state.seal import HEADER, is_sealed, refused_without_key
 from reconciler.state.standing import Acked
 from reconciler.state.state import DataFile, State, TargetState
 
@@ -214,17 +215,46 @@ class StateReader:
         """What is wrong where there is no document, but something else of a state."""
         missing = f"the state {self.place.show(STATE)} is missing"
         if kept:
-            wrong = SetBack if any(self.readable(kept)) else StateError
-            what = f"{missing}, but previous versions of it are there"
-            return wrong(what, why="the newest version is lost, and what was sent since", fix=self._way_out())
+            what, shut = f"{missing}, but previous versions of it are there", self._shut(kept)
+            if shut is not None:
+                return StateError(what, why=shut.what, fix=shut.fix)
+            fix = f"batchctl plan shows what the next apply sends again; {self._way_out()}"
+            return SetBack(what, why="the newest version is lost, and what was sent since", fix=fix)
         files = set[str]() if self._anew else self.files().keys() - self._put
         if files:
+            what, shut = f"{missing}, but files of its targets are there", self._locked(files)
+            if shut is not None:
+                return StateError(what, why=shut.what, fix=shut.fix)
             return Lost(
-                f"{missing}, but files of its targets are there",
+                what,
                 why=f"Batch was sent what is in {self.place.show(min(files))}",
                 fix="restore it from a backup: batchctl state push --force FILE; or start anew: see batchctl plan",
             )
         return None
+
+    def _shut(self, kept: tuple[str, ...]) -> StateError | None:
+        """What is wrong with the newest of the versions `kept` where none of them can be read."""
+        if any(self.readable(kept)):
+            return None
+        try:
+            self.read_previous(kept[0])
+        except StateError as error:
+            return error
+        return None
+
+    def _locked(self, files: set[str]) -> StateError | None:
+        """What is wrong where the newest of `files` with rows needs a key that is not there: it is lost or wrong."""
+        name = max((name for name in files if kind_of(name) != LOG), key=number_of, default=None)
+        try:
+            there = self.place.fetch(name) if name is not None else None
+        except Damaged:
+            return None
+        except Unopened as error:
+            return error
+        if there is None or name is None:
+            return None
+        with durable.explained(f"read {there[0]}"), there[0].open("rb") as file:
+            return refused_without_key(self.place.show(name)) if is_sealed(file.read(HEADER)) else None
 
     def _checked(self, name: str, found: Found) -> State:
         where = self.place.show(name)

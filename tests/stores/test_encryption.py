@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.emulator import Options, running
-from reconciler.errors import ConfigurationError, StateError
+from reconciler.errors import ConfigurationError, Lost, SetBack, StateError
 from reconciler.state.acklogs import AckLogs
 from reconciler.state.document import encode
 from reconciler.state.place import Place
+from reconciler.state.reader import StateReader
 from reconciler.state.seal import CHUNK, HEADER, TAG, Seal, is_sealed
 from reconciler.state.sealed import Sealed
 from reconciler.state.store import StateStore
@@ -129,6 +130,29 @@ def test_a_lost_or_wrong_key_is_refused(anywhere: Somewhere) -> None:
     for store in (StateStore(anywhere.place()), StateStore(sealed_place(anywhere, Seal(OTHER)))):
         with pytest.raises(StateError):
             store.write(state())
+
+
+@pytest.mark.parametrize("versions", [True, False])
+def test_a_lost_key_is_no_new_start_where_the_document_is_gone_too(
+    anywhere: Somewhere, tmp_path: Path, versions: bool
+) -> None:
+    (tmp_path / "d").write_text("rows")
+    store = StateStore(sealed_place(anywhere))
+    file = store.put_file(tmp_path / "d", "targets/a/delta-1-f00.parquet", rows=1)
+    store.write(store.write(state()).with_target(target(file)))
+    place = anywhere.place()
+    place.remove("state.json")
+    for name in () if versions else place.names("previous/"):
+        place.remove(name)
+    for seal, words in ((Seal(OTHER), "encrypted with another key"), (None, "no key is configured")):
+        machine = "one" if anywhere.kind == "folder" else "two"
+        reader = StateReader(sealed_place(anywhere, seal, machine) if seal else anywhere.place(machine))
+        with pytest.raises(StateError, match=f"state.json is missing, but .*\n.*{words}") as caught:
+            reader.read()
+        assert not isinstance(caught.value, (Lost, SetBack))
+        assert "state.encryption.key" in caught.value.fix or "state: {encryption: {key:" in caught.value.fix
+    with pytest.raises(SetBack if versions else Lost):
+        StateReader(sealed_place(anywhere)).read()
 
 
 def test_a_key_is_changed_with_a_fallback(anywhere: Somewhere, tmp_path: Path) -> None:
