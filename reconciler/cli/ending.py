@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.cli.messages import say, say_error
+from reconciler.cli.options import placed_error
 from reconciler.cli.outputs import (
     all_done,
     exit_code_of_apply,
@@ -36,13 +37,13 @@ def finish(run: Run, done: Plan | None, again: str, *, strict: bool) -> int:
     judged, why = exit_code_of_apply(done, wait=run.wait, strict=strict)
     code = stopped or judged
     if run.late is not None:
-        say_error(run.late, json_lines=common.log_json)
+        say_error(placed_error(run.late, common.given), json_lines=common.log_json)
         code = stopped or (ExitCode.LOCKED if isinstance(run.late, Locked) else unreported(code))
     done = done.model_copy(update={"exit_code": int(code)})
     if has_changes(done):
         done, failed = write_report(done, run.formats, common, again=again, waited=run.wait)
         for error in failed:
-            say_error(error, json_lines=common.log_json)
+            say_error(placed_error(error, common.given), json_lines=common.log_json)
     else:
         seen = "text" if run.shown and on_output(run.formats) == "text" else None
         write_plan(done, {name: path for name, path in run.formats.items() if path or name != seen}, common)

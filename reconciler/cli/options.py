@@ -79,11 +79,16 @@ def _placing(function: F) -> F:
         try:
             return function(*arguments, **options)
         except BatchctlError as error:
-            given = _given(options["folder"], options["env"], options["variables"])
-            error.why, error.fix = placed(error.why, given), placed(error.fix, given)
+            placed_error(error, _given(options["folder"], options["env"], options["variables"]))
             raise
 
     return cast(F, command)
+
+
+def placed_error(error: BatchctlError, given: str) -> BatchctlError:
+    """The same error, which suggests commands with the options `given`; see `words.placed`."""
+    error.why, error.fix = placed(error.why, given), placed(error.fix, given)
+    return error
 
 
 def _given(folder: Path | None, env: str | None, variables: tuple[str, ...]) -> str:

@@ -77,6 +77,7 @@ def test_a_run_whose_lock_is_lost_midway_sends_nothing_more_and_exits_5(
         assert process.returncode == 5, said
         assert "sends nothing more" in said
         assert why in said
+        assert f"run batchctl apply -C {shop.root} again" in said
         assert "Traceback" not in said
         plan = json.loads((tmp_path / "out").read_text())
         sums_add_up(plan)
