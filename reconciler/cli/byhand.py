@@ -45,10 +45,11 @@ def read_state(session: Session) -> State | None:
 
 
 def warn(session: Session, state: State | None, others: tuple[str, ...] = ()) -> None:
-    """Says on standard error that no environment was named, where that may be a mistake, and what `others` say."""
+    """Says on standard error what may be a mistake: no state, no environment that was named, and what `others` say."""
     from reconciler.cli.messages import say
 
-    for text in (*session.unnamed(state), *others):
+    none = f"there is no state yet: nothing was ever applied from {session.state_url}"
+    for text in (*([] if state else [none]), *session.unnamed(state), *others):
         say("warning", text if session.common.log_json else f"warning: {text}", json_lines=session.common.log_json)
 
 
@@ -80,7 +81,8 @@ def target_meant(state: State | None, key: str) -> TargetState:
     found = [targets[key]] if key in targets else [one for one in targets.values() if one.audience == key != ""]
     found = found or [one for one in targets.values() if one.key.is_profiles and _is_meant(key, one.key)]
     if not found:
-        near = get_close_matches(key, targets, n=1, cutoff=0.8)
+        names = [*targets, *(one.audience for one in targets.values() if one.audience)]
+        near = get_close_matches(key, names, n=1, cutoff=0.8)
         mean = f"did you mean {shlex.quote(near[0])}? " if near else ""
         raise StateError(f"{key} is not in the state", fix=f"{mean}batchctl state list shows all keys")
     if len(found) > 1:

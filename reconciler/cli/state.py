@@ -185,11 +185,10 @@ def unlock(auto_approve: bool, **shared: Any) -> int:
     from reconciler.cli.opening import bare_place_of
     from reconciler.state import lease
     from reconciler.state.holder import UNKNOWN
-    from reconciler.state.lock import holder_at
+    from reconciler.state.lock import held_at
 
     place = bare_place_of(session_of(shared))
-    heard = lease.heard_of(place) if place.remote else None
-    holder = heard.holder if heard else None if place.remote else holder_at(place)
+    holder, heard = held_at(place)
     if holder is None:
         click.echo("the lock is free")
         return 0

@@ -14,6 +14,7 @@ from reconciler.cli.options import common, common_of
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.state.holder import Holder
+    from reconciler.state.lease import Heard
     from reconciler.state.standing import Standing
     from reconciler.state.state import State
 
@@ -32,7 +33,7 @@ def command(form: str, **shared: Any) -> int:
     from reconciler.cli.opening import reading
     from reconciler.cli.session import open_session
     from reconciler.render.words import placed
-    from reconciler.state.lock import holder_at
+    from reconciler.state.lock import held_at
     from reconciler.state.standing import stand
 
     session = open_session(options, strict=False)
@@ -42,9 +43,8 @@ def command(form: str, **shared: Any) -> int:
     standings = [stand(known, reader.acked(known)) for known in state.targets.values()] if state else []
     standings.sort(key=lambda one: (one.known.destination, one.known.key))
     rows = [described(one) for one in standings]
-    holder = holder_at(reader.place)
     show = _json if form == "json" else _text
-    click.echo(placed(show(session, state, rows, holder), options.given), nl=False)
+    click.echo(placed(show(session, state, rows, *held_at(reader.place)), options.given), nl=False)
     return 0
 
 
@@ -85,14 +85,20 @@ def _iso(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
 
 
-def _json(session: Session, state: State | None, rows: list[dict[str, Any]], holder: Holder | None) -> str:
+def _json(
+    session: Session, state: State | None, rows: list[dict[str, Any]], holder: Holder | None, heard: Heard | None
+) -> str:
     from reconciler.state.holder import UNKNOWN
 
-    lock = None
+    lock: dict[str, str | float | None] | None = None
     if holder is not None:
         known = holder is not UNKNOWN
         lock = {"by": holder.text or None, "pid": holder.pid or None, "host": holder.host or None}
         lock |= {"since": _iso(holder.started) if known else None, "run": holder.run or None}
+        lock |= {
+            "heard_seconds_ago": round(heard.ago) if heard else None,
+            "lease_seconds": heard.lease if heard else None,
+        }
     document = {
         "format": 1,
         "project": session.project.name,
@@ -105,7 +111,9 @@ def _json(session: Session, state: State | None, rows: list[dict[str, Any]], hol
     return json.dumps(document, indent=2) + "\n"
 
 
-def _text(session: Session, state: State | None, rows: list[dict[str, Any]], holder: Holder | None) -> str:
+def _text(
+    session: Session, state: State | None, rows: list[dict[str, Any]], holder: Holder | None, heard: Heard | None
+) -> str:
     from reconciler.render.style import paint
     from reconciler.render.words import plain
 
@@ -114,6 +122,7 @@ def _text(session: Session, state: State | None, rows: list[dict[str, Any]], hol
     serial = f"state serial {state.serial}" if state else "no state yet"
     lines = [f"{paint('batchctl', 'strong', colour=colour)} · {plain(session.project.name)}{env} · {serial}"]
     lines.append(f"lock     held by {plain(str(holder))}" if holder else "lock     free")
+    lines += [f"         {heard}"] if heard else []
     lines += [f"{paint('warning', 'change', colour=colour)}  {plain(text)}" for text in session.unnamed(state)]
     if not rows:
         return "\n".join([*lines, "", _nothing(session, state)]) + "\n"

@@ -25,7 +25,7 @@ class Holder:
         if not self.text:
             return "an unknown holder"
         run = f", {self.run}" if self.run else ""
-        return f"{self.text} (process {self.pid} on {self.host}, since {self.started:%Y-%m-%d %H:%M:%S}{run})"
+        return f"{self.text} (process {self.pid} on {self.host}, since {self.started:%Y-%m-%d %H:%M:%S} UTC{run})"
 
 
 UNKNOWN = Holder(text="", started=datetime.fromtimestamp(0, UTC), pid=0, host="")

@@ -43,9 +43,13 @@ def hold(
             yield permit
 
 
-def holder_at(place: Place) -> Holder | None:
-    """Who holds the lock of wherever the state lies, UNKNOWN perhaps; None when nobody does."""
-    return lease.holder_of(place) if place.remote else holder_of(place.folder)
+def held_at(place: Place) -> tuple[Holder | None, lease.Heard | None]:
+    """Who holds the lock of wherever the state lies, UNKNOWN perhaps, None when nobody does; and when a bucket's holder
+    was last heard from. Of a folder it is a process that lives."""
+    if not place.remote:
+        return holder_of(place.folder), None
+    heard = lease.heard_of(place)
+    return (heard.holder if heard else None), heard
 
 
 @contextmanager

@@ -30,8 +30,14 @@ def test_a_lock_whose_holder_cannot_be_read_is_held(batchctl: Command) -> None:
         assert "the moment that process ends" in done.stderr
         assert "held by an unknown holder" in batchctl.ok("status")
         lock = json.loads(batchctl.ok("status", "--format", "json"))["lock"]
-        assert lock == dict.fromkeys(("by", "pid", "host", "since", "run"))
+        assert lock == dict.fromkeys(("by", "pid", "host", "since", "run", "heard_seconds_ago", "lease_seconds"))
     assert "the lock is free" in state(batchctl, "unlock").stdout
+
+
+@pytest.mark.parametrize("command", ["list", "verify", "compact", "pull", "show x", "rm x --auto-approve"])
+def test_where_there_is_no_state_that_is_said(batchctl: Command, command: str) -> None:
+    done = state(batchctl, *command.split())
+    assert "there is no state yet: nothing was ever applied from state\n" in done.stderr, done
 
 
 def test_unlock_needs_no_key_of_the_encryption(batchctl: Command) -> None:
@@ -116,3 +122,5 @@ def test_a_key_that_may_mean_two_targets_means_none(batchctl: Command) -> None:
     assert (two.returncode, "use one of 00c0ffee/mep-1.0/profiles, 3fa29c01/mep-1.0/profiles" in said) == (1, True), two
     none = state(batchctl, "rm", PROFILES[:-1], "--auto-approve")
     assert (none.returncode, f"did you mean '{PROFILES}'?" in none.stderr) == (1, True), none
+    none = state(batchctl, "show", "lapsedd")
+    assert (none.returncode, "did you mean lapsed?" in none.stderr) == (1, True), none

@@ -52,7 +52,7 @@ def test_who_waits_is_told_who_holds(tmp_path: Path) -> None:
         text = str(caught.value)
         assert "apply" in text
         assert f"process {process.pid} on " in text
-        assert "since 2026-11-03 12:30:00, https://ci.example/7" in text
+        assert "since 2026-11-03 12:30:00 UTC, https://ci.example/7" in text
         assert (held := holder_of(tmp_path)) is not None
         assert held.pid == process.pid
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -66,7 +67,11 @@ def test_two_at_once_one_works_and_one_exits_5(batchctl: Command, s3: Somewhere)
         assert done.returncode == 5, done.stdout + done.stderr
         assert f"process {held.pid} on " in done.stderr
         assert "https://ci.example/7" in done.stderr
-        assert "held by" in batchctl.ok("status")
+        assert re.search(
+            r"held by apply .*\n +still alive \d+ s ago: its lease of 60 s has not ended", batchctl.ok("status")
+        )
+        shown = json.loads(batchctl.ok("status", "--format", "json"))["lock"]
+        assert (shown["pid"], shown["lease_seconds"], shown["heard_seconds_ago"] < 60) == (held.pid, 60, True)
         waits = subprocess.Popen(
             [*command, "--auto-approve"], env=batchctl.environ(), stderr=subprocess.PIPE, text=True
         )

@@ -15,7 +15,7 @@ import pytest
 from reconciler.emulator import Options, running
 from reconciler.state.document import decode, encode
 from reconciler.state.holder import Holder
-from reconciler.state.lock import hold, holder_at
+from reconciler.state.lock import held_at, hold
 from reconciler.state.place import Folder, Place
 from tests.cli.kit import FILES, Command, Typed, people
 from tests.conftest import MakeProject
@@ -314,8 +314,8 @@ def test_unlock_frees_nothing_but_what_the_person_was_asked_about(batchctl: Appl
         assert (done.returncode, "nothing was freed" in done.stderr) == (5, True), done
         assert "https://ci.example/7" in done.stdout
         assert "https://ci.example/8" in done.stderr
-        assert holder_at(batchctl.place) == second
-    assert holder_at(batchctl.place) is None
+        assert held_at(batchctl.place)[0] == second
+    assert held_at(batchctl.place) == (None, None)
 
 
 def test_an_unfinished_target_is_not_moved_nor_folded(batchctl: Applied, project: MakeProject, tmp_path: Path) -> None:
