@@ -36,8 +36,8 @@ HINT = {
 def opener(url: str, *, environ: Mapping[str, str]) -> Callable[[timedelta], ObjectStore]:
     """Makes clients for the objects below `url` whose requests end by themselves after a time.
 
-    `environ` says which profile to use, and whether an endpoint needs no TLS. ConfigurationError where `url` names no
-    bucket; what is missing otherwise a client says when it is made.
+    `environ` says which profile to use, and which endpoint. ConfigurationError where `url` names no bucket, or the
+    endpoint is on another machine and without TLS; what is missing otherwise a client says when it is made.
     """
     from obstore.store import AzureStore, GCSStore, S3Store
 
@@ -51,8 +51,15 @@ def opener(url: str, *, environ: Mapping[str, str]) -> Callable[[timedelta], Obj
     retry = _PATIENT if parts.scheme == "gs" else _RETRY
     options: dict[str, Any] = {"retry_config": retry}
     client: dict[str, Any] = {"connect_timeout": CONNECTING}
-    if any(is_loopback(urlsplit(environ.get(name, "")).hostname or "") for name in ENDPOINTS[parts.scheme]):
-        client["allow_http"] = True
+    for name in ENDPOINTS[parts.scheme]:
+        endpoint = urlsplit(environ.get(name, ""))
+        if endpoint.scheme == "http" and not is_loopback(endpoint.hostname or ""):
+            raise ConfigurationError(
+                f"{name} begins with http://, which is spoken to this machine only",
+                fix="set it to an address that begins with https://",
+            )
+        if is_loopback(endpoint.hostname or ""):
+            client["allow_http"] = True
     if parts.scheme == "s3" and environ.get("AWS_PROFILE") and not environ.get("AWS_ACCESS_KEY_ID"):
         options["credential_provider"] = _profile(environ["AWS_PROFILE"])
     kinds: dict[str, Callable[..., ObjectStore]] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}

@@ -136,6 +136,14 @@ def test_a_bucket_that_is_not_there_is_one_clear_error(batchctl: Command) -> Non
     assert batchctl.audiences() == set()
 
 
+def test_an_endpoint_on_another_machine_needs_tls(batchctl: Command) -> None:
+    done = batchctl("plan", AWS_ENDPOINT_URL="http://store.example:9000")
+    said = " ".join(done.stderr.split())
+    assert (done.returncode, "AWS_ENDPOINT_URL begins with http://" in said, "https://" in said) == (1, True, True), (
+        done
+    )
+
+
 def test_wrong_credentials_are_one_clear_error(batchctl: Command) -> None:
     done = batchctl("plan", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert done.returncode == 1
