@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported
 from reconciler.errors import ExitCode
+
+if TYPE_CHECKING:
+    from reconciler.state.reader import StateReader
 
 
 @click.command("plan")
@@ -58,10 +61,13 @@ def command(
         Engine(now=session.now) as engine,
     ):
         state, back = current(reader, session)
+        busy = _busy(reader)
         with connected(session, state, wish, cancel=cancel, reporter=reporter) as clients:
             planned = plan_with(session, reader, state, clients, engine, wish, cancel=cancel, reporter=reporter)
         planned = warned(planned, back)
         reporter.close()
+        if busy:
+            say("warning", busy if options.log_json else f"warning: {busy}", json_lines=options.log_json)
         code = exit_code_of_plan(planned.plan) if detailed_exitcode else ExitCode.OK
         plan = planned.plan.model_copy(update={"exit_code": int(code)})
         if out is not None:
@@ -75,3 +81,14 @@ def command(
         if out is not None:
             say("saved", f"saved as {out}: {options.applying(out)}", json_lines=options.log_json)
     return int(code)
+
+
+def _busy(reader: StateReader) -> str:
+    """What to know of a plan that is made while another run goes on; nothing where none does, or it is dead."""
+    from reconciler.state.lock import held_at
+
+    holder, heard = held_at(reader.place)
+    if holder is None or (heard is not None and heard.ago >= heard.lease):
+        return ""
+    alive = f" ({heard})" if heard is not None else ""
+    return f"{holder} holds the state{alive}: what it has begun looks interrupted here, so plan again when it has ended"

@@ -98,10 +98,13 @@ def test_a_held_lock_is_5_and_names_its_holder(batchctl: Command) -> None:
         done = batchctl("apply", "--auto-approve", "--lock-timeout", "0")
         assert done.returncode == 5
         assert f"apply (process {os.getpid()}" in done.stderr
-        assert batchctl("plan").returncode == 0
+        planned = batchctl("plan")
+        assert (planned.returncode, f"warning: apply (process {os.getpid()}" in planned.stderr) == (0, True), planned
+        assert "plan again when it has ended" in planned.stderr
         shown = batchctl.ok("status")
         assert f"held by apply (process {os.getpid()}" in shown
     assert "lock     free" in batchctl.ok("status")
+    assert "plan again" not in batchctl("plan").stderr
 
 
 def test_rejects_are_8_with_strict_only(batchctl: Command, project: MakeProject) -> None:
