@@ -64,7 +64,8 @@ def command(
     cancel = threading.Event()
     _arm_crash_point()
     unasked = "--auto-approve" * (auto_approve and file is None)
-    flags = (unasked, "--no-delete" * no_delete, "--retry-rejects" * retry_rejects)
+    ends = ("--wait" * wait, "--strict" * strict)
+    flags = (unasked, "--no-delete" * no_delete, "--retry-rejects" * retry_rejects, *ends)
     again = options.applying(file, *flags, targets=targets, labels=labels)
     run = Run(
         session=session,

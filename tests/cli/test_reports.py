@@ -190,7 +190,7 @@ def test_one_command_goes_on_after_a_saved_plan_was_stopped(loyal: Command) -> N
 
 
 def test_what_goes_on_after_part_of_a_project_was_stopped_is_that_part(loyal: Command) -> None:
-    own = ("--target", "segment-link/loyal-ios", "--auto-approve", "--no-delete")
+    own = ("--target", "segment-link/loyal-ios", "--auto-approve", "--no-delete", "--wait", "--strict")
     with between(loyal.url, stopping()) as network:
         there, loyal.url = loyal.url, network.url
         done = loyal("apply", *own)
