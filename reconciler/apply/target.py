@@ -131,6 +131,7 @@ def _write(work: Work) -> None:
             _wait_for_last_run(work, target)
     if work.batches and change.file is not None:
         _send(work, target, in_flight=in_flight)
+    work.step("committing")
     after = committed(work.tools, change, target, work.sent)
     refused = change.counts.refused_before or work.sent.refused
     if change.forget and not change.consent_only and not refused:  # who could not be removed is not forgotten

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 QUIET, FIRST, LONGEST = 1.0, 5.0, 60.0
 """Plain lines: seconds before a step speaks, until it speaks again, and at most; each pause is twice the last."""
 FINAL = ("done", "failed", "refused", "stopped", "indexed")
-WORDS = {"waiting": "waiting for Batch", "indexing": "waiting for Batch to index it"}
+WORDS = {"waiting": "waiting for Batch", "indexing": "waiting for Batch to index it", "committing": "writing the state"}
 """Steps as a reader understands them; the others are clear."""
 
 

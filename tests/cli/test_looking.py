@@ -176,6 +176,9 @@ def test_progress_is_json_lines_when_asked(batchctl: Command) -> None:
     assert {event["event"] for event in events} == {"stage", "progress"}
     finals = [event for event in events if event.get("step") == "done"]
     assert {(event["done"], event["total"]) for event in finals} == {(30, 30), (40, 40)}
+    for final in finals:
+        steps = [event["step"] for event in events if event.get("address") == final["address"]]
+        assert steps[-2:] == ["committing", "done"], "a store that hangs is not called sending"
     assert json.loads(done.stdout)["exit_code"] == 0
 
 

@@ -18,9 +18,12 @@ def test_rate_and_time_left() -> None:
     assert sending.numbers(102.0) == "20,000 of 60,000  10,000 rows/s, 4 s left"
     assert sending.numbers(110.0) == "20,000 of 60,000  2,000 rows/s, 20 s left", "waiting makes it slower"
     assert sending.text == "shop-ios  audience vips  sending"
+    assert line("committing", 60_000).text == "shop-ios  audience vips  writing the state"
 
 
-@pytest.mark.parametrize(("step", "done"), [("sending", 0), ("creating", 0), ("indexing", 60_000)])
+@pytest.mark.parametrize(
+    ("step", "done"), [("sending", 0), ("creating", 0), ("indexing", 60_000), ("committing", 60_000)]
+)
 def test_nothing_is_guessed(step: str, done: int) -> None:
     assert "rows/s" not in line(step, done).numbers(102.0)
 
