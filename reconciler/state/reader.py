@@ -243,8 +243,9 @@ class StateReader:
         return None
 
     def _locked(self, files: set[str]) -> StateError | None:
-        """What is wrong where the newest of `files` with rows needs a key that is not there: it is lost or wrong."""
-        name = max((name for name in files if kind_of(name) != LOG), key=number_of, default=None)
+        """What is wrong where the newest of `files` with rows, rather a delta, needs a key that is not there."""
+        rows = (name for name in files if kind_of(name) != LOG)
+        name = max(rows, key=lambda name: (kind_of(name) == "delta", number_of(name)), default=None)
         try:
             there = self.place.fetch(name) if name is not None else None
         except Damaged:
