@@ -88,7 +88,7 @@ def _busy(reader: StateReader) -> str:
     from reconciler.state.lock import held_at
 
     holder, heard = held_at(reader.place)
-    if holder is None or (heard is not None and heard.ago >= heard.lease):
+    if holder is None or (heard is not None and heard.over):
         return ""
     alive = f" ({heard})" if heard is not None else ""
     return f"{holder} holds the state{alive}: what it has begun looks interrupted here, so plan again when it has ended"

@@ -135,7 +135,7 @@ def _text(
             lines.append(_row(row, width).rstrip())
             lines += [f"      {paint(line, 'refuse', colour=colour)}" for line in _attention(row)]
             lines += [f"      {line}" for line in _settings(row)]
-    return "\n".join([*lines, "", _summary(rows)]) + "\n"
+    return "\n".join([*lines, "", _summary(rows, held=holder is not None and not (heard and heard.over))]) + "\n"
 
 
 def _nothing(session: Session, state: State | None) -> str:
@@ -187,9 +187,10 @@ def _settings(row: dict[str, Any]) -> list[str]:
     return [", ".join(words)] if words else []
 
 
-def _summary(rows: list[dict[str, Any]]) -> str:
+def _summary(rows: list[dict[str, Any]], *, held: bool) -> str:
     from reconciler.render.words import counted
 
     unfinished = sum(row["pending"] is not None or bool(row["uncertain_rows"]) for row in rows)
-    tail = f"{unfinished:,} unfinished: run batchctl apply" if unfinished else "nothing unfinished"
+    way = "wait for the run that holds the lock" if held else "run batchctl apply"
+    tail = f"{unfinished:,} unfinished: {way}" if unfinished else "nothing unfinished"
     return f"{counted(len(rows), 'target')}, {tail}. Times are UTC."

@@ -177,8 +177,13 @@ class Heard:
     ago: float
     lease: float
 
+    @property
+    def over(self) -> bool:
+        """By this machine's clock its lease has ended: it is dead, or was paused for too long."""
+        return self.ago >= self.lease
+
     def __str__(self) -> str:
-        if self.ago < self.lease:
+        if not self.over:
             return f"still alive {self.ago:.0f} s ago: its lease of {self.lease:.0f} s has not ended"
         clock = "by this machine's clock its lease"
         return f"last heard from {self.ago:,.0f} s ago: {clock} of {self.lease:.0f} s has ended"

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.state.holder import Holder
 from reconciler.state.lock import acquire
+from reconciler.state.state import Pending
 from reconciler.state.store import StateStore
 from tests.cli.kit import AUDIENCE, Command, Done, Typed, people
 from tests.conftest import MakeProject
@@ -38,6 +39,14 @@ def test_a_lock_whose_holder_cannot_be_read_is_held(batchctl: Command) -> None:
 def test_where_there_is_no_state_that_is_said(batchctl: Command, command: str) -> None:
     done = state(batchctl, *command.split())
     assert "there is no state yet: nothing was ever applied from state\n" in done.stderr, done
+
+
+def test_what_is_unfinished_waits_for_the_run_that_holds_the_lock(batchctl: Command) -> None:
+    unfinished = target(pending=Pending(op="delete", plan="", started=NOW))
+    StateStore(batchctl.root / "state").write(empty(environment="").with_target(unfinished))
+    assert "1 unfinished: run batchctl apply" in batchctl.ok("status")
+    with acquire(batchctl.root / "state", timeout_seconds=0, holder=Holder(text="apply", started=NOW)):
+        assert "1 unfinished: wait for the run that holds the lock" in batchctl.ok("status")
 
 
 def test_unlock_needs_no_key_of_the_encryption(batchctl: Command) -> None:
