@@ -112,7 +112,8 @@ def remembering(store: StateStore, known: TargetState, *, now: datetime) -> tupl
     """
     start, wrong = f"{TARGETS}{slug_of(known.key)}/", list[str]()
     left = sorted(name for name in store.files() if name.startswith(start) and kind_of(name) in ("base", "delta"))
-    return (_doubted(store, known, left, now, wrong) if left else known), tuple(wrong)
+    said = _said(store.readable()) if left else {}
+    return (_doubted(store, known, left, said, now, wrong) if left else known), tuple(wrong)
 
 
 def _asserting(reader: StateReader, state: State, there: State | None, now: datetime) -> State:
@@ -121,8 +122,9 @@ def _asserting(reader: StateReader, state: State, there: State | None, now: date
     newest = versions[0] if versions else state
     own = newest.lineage == state.lineage and newest.serial <= state.serial
     since = {} if own else {key: one for key, one in newest.targets.items() if key not in state.targets}
+    said = _said(versions)
     doubted = [
-        _doubted(reader, known, names, now)
+        _doubted(reader, known, names, said, now)
         for version, targets in ((state, state.targets), (newest, since))
         for known, names in _sent_since(reader, version, versions, targets.values())
     ]
@@ -143,11 +145,22 @@ def _sent_since(
             yield known, names
 
 
+def _said(versions: Iterable[State]) -> dict[str, DataFile]:
+    """What any of the versions says of its files with rows."""
+    return {name: file for version in versions for name, file in rows_of(version).items()}
+
+
 def _doubted(
-    reader: StateReader, known: TargetState, names: list[str], now: datetime, wrong: list[str] | None = None
+    reader: StateReader,
+    known: TargetState,
+    names: list[str],
+    said: dict[str, DataFile],
+    now: datetime,
+    wrong: list[str] | None = None,
 ) -> TargetState:
-    """The target with whom the files say as uncertain. What is wrong with a file that is damaged goes to `wrong`."""
-    files, said = [], {name: file for version in reader.readable() for name, file in rows_of(version).items()}
+    """The target with whom the files say as uncertain. What is wrong with a file that is damaged goes to `wrong`; where
+    there is none, Damaged."""
+    files = list[DataFile]()
     with Engine(now=now, memory="400MB") as engine:
         for name in names:
             try:
