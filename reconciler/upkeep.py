@@ -178,13 +178,13 @@ def _doubted(
 def _left(reader: StateReader, engine: Engine, name: str, said: DataFile | None) -> DataFile | None:
     """A file that is left, None where it is gone. Damaged where it is not whole, or not what a version has `said`."""
     for _ in range(2):
-        there = reader.place.fetch(name)
-        if there is None:
-            return None
         try:
+            there = reader.place.fetch(name)
+            if there is None:
+                return None
             read = f"SELECT count(*), bit_xor(hash(COLUMNS(*))) FROM read_parquet({lit(str(there[0]))})"
             found = measure(there[0], name, rows=int(str(engine.row(read)[0])))
-        except SourceError:
+        except (Damaged, SourceError):
             found = None
         if found is not None and (said is None or said.sha256 == found.sha256):
             return found

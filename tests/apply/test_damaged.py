@@ -63,8 +63,14 @@ def test_damaged_profiles_are_sent_again(tmp_path: Path) -> None:
         assert set(LATE) <= set(shop.held(DATA))
 
 
-def test_where_the_document_is_gone_too_a_damaged_file_is_named_until_it_is_removed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_where_the_document_is_gone_too_a_damaged_file_is_named_until_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encrypted: bool
+) -> None:
+    monkeypatch.setenv("STATE_KEY", "a-key-of-the-tests-0001")
     with shop_of(tmp_path, everybody("l3"), count=30) as shop:
+        if encrypted:
+            shop.project += '\nstate: {encryption: {key: "${env:STATE_KEY}", enforced: true}}'
         shop.turn()
         joined(shop, *LATE)
         shop.turn()
