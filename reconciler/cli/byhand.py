@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
@@ -40,16 +40,22 @@ def read_state(session: Session) -> State | None:
     from reconciler.cli.opening import reading
 
     state = reading(session).read()
-    warn(session, state)
+    warn(session, doubts(session, state))
     return state
 
 
-def warn(session: Session, state: State | None, others: tuple[str, ...] = ()) -> None:
-    """Says on standard error what may be a mistake: no state, no environment that was named, and what `others` say."""
-    from reconciler.cli.messages import say
-
+def doubts(session: Session, state: State | None) -> tuple[str, ...]:
+    """What may be a mistake: no state, no environment that was named."""
     none = f"there is no state yet: nothing was ever applied from {session.state_url}"
-    for text in (*([] if state else [none]), *session.unnamed(state), *others):
+    return (*([] if state else [none]), *session.unnamed(state))
+
+
+def warn(session: Session, texts: Iterable[str]) -> None:
+    """Says these on standard error; the commands they suggest with the options that say which project."""
+    from reconciler.cli.messages import say
+    from reconciler.render.words import placed
+
+    for text in (placed(text, session.common.given) for text in texts):
         say("warning", text if session.common.log_json else f"warning: {text}", json_lines=session.common.log_json)
 
 

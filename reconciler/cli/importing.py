@@ -46,14 +46,14 @@ def command(address: str, audience: str, lock_timeout: float, **shared: Any) -> 
         writing(session, what="import", timeout=lock_timeout, signals=signals, reporter=reporter) as (store, permit),
     ):
         state, lost = current(store, session)
-        warn(session, state, lost)
+        warn(session, (*session.unnamed(state), *lost))
         wish = Wish(keys=frozenset({target.key}))
         with connected(session, state, wish, cancel=cancel, reporter=reporter, permit=permit) as clients:
             reporter.stage(f"reading audiences of {target.destination.name}")
             course = _course(session, target, state, clients[target.key.account])
         state = state or store.new(tool="")
         imported, wrong = upkeep.remembering(store, _imported(course, state, session), now=session.now)
-        warn(session, state, tuple(f"{what}: whom Batch was told by it is not known any more" for what in wrong))
+        warn(session, (f"{what}: whom Batch was told by it is not known any more" for what in wrong))
         state = store.write(state.by_hand().with_target(imported))
     _say(target, course, state.serial)
     return 0

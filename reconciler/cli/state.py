@@ -11,6 +11,7 @@ import click
 from reconciler.cli.byhand import (
     approved,
     declined,
+    doubts,
     key_meant,
     opened,
     read_state,
@@ -89,7 +90,7 @@ def pull(serial: int | None, out: Path | None, **shared: Any) -> int:
             fix = f"kept are {serials}; {newest}" if kept else newest
             raise StateError(f"version {serial} of the state is not kept", fix=fix)
         state = reader.read_previous(name)
-    warn(session, state)
+    warn(session, doubts(session, state))
     if state is None:
         raise StateError("there is no state yet", fix="batchctl apply writes the first one")
     text = encode(state)
@@ -138,7 +139,7 @@ def move(key: str, new: str, lock_timeout: float, **shared: Any) -> int:
     session = session_of(shared)
     with opened(session, "state mv", lock_timeout) as store:
         state = store.read()
-        warn(session, state)
+        warn(session, doubts(session, state))
         known = target_meant(state, key)
         assert state is not None
         wanted = key_meant(new, known.key)
@@ -230,7 +231,7 @@ def compact(keys: tuple[str, ...], lock_timeout: float, **shared: Any) -> int:
     reporter = Reporter(json_lines=session.common.log_json)
     with opened(session, "state compact", lock_timeout, reporter) as store:
         state = store.read()
-        warn(session, state)
+        warn(session, doubts(session, state))
         chosen = [target_meant(state, key) for key in keys] or (list(state.targets.values()) if state else [])
         if state is not None:
             todo = [known for known in chosen if upkeep.foldable(known)]
@@ -274,7 +275,7 @@ def verify(keys: tuple[str, ...], **shared: Any) -> int:
     with Scratch() as folder, Reporter(json_lines=session.common.log_json) as reporter:
         reader = reading(session, cache=folder)
         state = reader.read()
-        warn(session, state)
+        warn(session, doubts(session, state))
         chosen = [target_meant(state, key) for key in keys] or (list(state.targets.values()) if state else [])
         for known in staged("verifying", chosen, reporter):
             found = upkeep.verify(reader, known, now=session.now)
