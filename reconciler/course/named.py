@@ -42,10 +42,6 @@ def profiles_course(target: Target, known: TargetState | None, now: datetime) ->
         return Course(key=target.key, op=Op.FULL, target=target, reason="first upload", everybody=True, void=True)
     if done_once(target, known):
         return _nothing(target, known, None)
-    if not known.committed and known.pending is None and known.baseline.trusted:
-        return Course(
-            key=target.key, op=Op.FULL, target=target, known=known, reason="first upload", everybody=True, void=True
-        )
     return steady_course(target, known, None, now)
 
 

@@ -287,3 +287,18 @@ def test_a_replace_that_was_cut_off_between_its_halves_goes_on_with_additions(tm
         done = shop.command("apply", plan)
         assert done.code == 0, done
         shop.converged()
+
+
+def test_a_first_upload_of_profiles_that_was_cut_off_and_then_refused_forgets_nobody(tmp_path: Path) -> None:
+    with shop_of(tmp_path / "shop", everybody("l8"), count=12) as shop, Warm(tmp_path) as warm:
+        die(shop, warm, "2,ack: end")
+        withdrawn, gone, *others = shop.held(PROFILES)
+        withdraw(shop, withdrawn)
+        twice = {f"{pid} again": shop.world.people[pid] for pid in others}
+        shop.world.people |= twice
+        done = shop.apply()
+        assert (done.code, rules(done), done.plan["totals"]["done"]) == (4, {"max_reject_percent"}, 1), done
+        leave(shop, gone, *twice)
+        done = shop.apply()
+        assert done.code == 0, done
+        shop.converged()
