@@ -5,9 +5,8 @@ from __future__ import annotations
 from reconciler.address import Space
 from reconciler.apply.work import NotIndexed, Work
 from reconciler.batch import barrier
+from reconciler.course.ours import as_created
 from reconciler.errors import BatchError, Refused4xx
-from reconciler.observed import Observed
-from reconciler.plan import Change
 from reconciler.state.state import TargetState
 
 
@@ -50,7 +49,7 @@ def create(work: Work, target: TargetState) -> TargetState:
                 why="MEP 1.0 cannot list or replace them, so nothing was sent to it",
                 fix="give the audience another name, which begins empty, and delete this one in Batch",
             )
-    elif not _ours(found, target, change):
+    elif not as_created(found, id_type):
         raise BatchError(
             f"audience {name} exists and is not ours",
             why="it appeared after the plan was made",
@@ -62,8 +61,3 @@ def create(work: Work, target: TargetState) -> TargetState:
     target = target.model_copy(update={"created": found.created, "uncertain": ()})  # nobody is in it
     work.tools.books.put(target)
     return target
-
-
-def _ours(found: Observed, target: TargetState, change: Change) -> bool:
-    same = found.id_type is None or found.id_type is change.id_type
-    return same and not found.nb_ids and target.pending is not None and target.pending.create

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from reconciler.address import Space
+from reconciler.address import IdType, Space
 from reconciler.observed import Observed
 from reconciler.state.state import TargetState
 
 
 def is_ours(observed: Observed, known: TargetState) -> bool:
-    """True when `created` is the one we saw, or when our own create was cut off before anybody was sent.
+    """True when `created` is the one we saw, or when our own creation was cut off before anybody was sent.
 
     A date that Batch does not report cannot differ: what we committed stays ours.
     """
     if known.created is None and not known.committed:
-        return known.pending is not None and known.pending.create and not observed.nb_ids and has_type(observed, known)
+        return as_created(observed, known.id_type)
     return known.created is None or observed.created is None or known.created == observed.created
 
 
-def has_type(observed: Observed, known: TargetState) -> bool:
-    """An unrecognised spelling of the type is a warning elsewhere, never a difference."""
-    return observed.id_type is None or observed.id_type is known.id_type
+def as_created(observed: Observed, id_type: IdType) -> bool:
+    """Whether it is as a creation of ours leaves it: of our type, and nobody in it.
+
+    An unrecognised spelling of the type is a warning elsewhere, never a difference.
+    """
+    return not observed.nb_ids and observed.id_type in (None, id_type)
 
 
 def rewritable(space: Space) -> bool:

@@ -302,3 +302,31 @@ def test_a_first_upload_of_profiles_that_was_cut_off_and_then_refused_forgets_no
         done = shop.apply()
         assert done.code == 0, done
         shop.converged()
+
+
+CREATED = "3,state: begin"
+"""The third: the audience was created, and nobody has written down that it was."""
+
+
+def test_a_creation_that_was_cut_off_is_still_ours_after_a_run_that_was_refused_but_for_consent(tmp_path: Path) -> None:
+    with shop_of(tmp_path / "shop", everybody("l3"), count=12) as shop, Warm(tmp_path) as warm:
+        die(shop, warm, CREATED)
+        withdrawn, *others = shop.world.people
+        withdraw(shop, withdrawn)
+        twice = {f"{pid} again": shop.world.people[pid] for pid in others}
+        shop.world.people |= twice
+        done = shop.apply()
+        assert (done.code, rules(done), done.plan["totals"]["done"]) == (4, {"max_reject_percent"}, 1), done
+        leave(shop, *twice)
+        done = shop.apply()
+        assert done.code == 0, done
+        shop.converged()
+
+
+def test_a_creation_that_was_cut_off_is_undone_although_its_deletion_was_cut_off_too(tmp_path: Path) -> None:
+    with shop_of(tmp_path / "shop", everybody("l3"), count=12) as shop, Warm(tmp_path) as warm:
+        die(shop, warm, CREATED)
+        shop.world.links = {}
+        die(shop, warm, INTENT)
+        assert shop.apply().code == 0
+        shop.converged()
