@@ -160,6 +160,11 @@ class Refused4xx(BatchError):
         self.status = status
         super().__init__(what, why=why, fix=fix)
 
+    @property
+    def forbidden(self) -> bool:
+        """Whether nothing may be sent there: it says nothing of the rows that were."""
+        return self.status == 403
+
 
 class Unreachable(BatchError):
     """Retries are used up in number or time; whether the last request was processed is not known."""

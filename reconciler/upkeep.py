@@ -10,7 +10,7 @@ from reconciler.data import baseline as layers_of
 from reconciler.data.engine import Engine
 from reconciler.data.sql import lit
 from reconciler.errors import BatchctlError, Damaged, SourceError, StateError
-from reconciler.state.acks import SENDING
+from reconciler.state.ack import Ack
 from reconciler.state.document import encode, files_of, rows_of
 from reconciler.state.names import STATE, TARGETS, kind_of, name_of, number_of, slug_of
 from reconciler.state.reader import StateReader, measure
@@ -223,7 +223,7 @@ def _acks_faults(reader: StateReader, known: TargetState) -> list[str]:
     pending = known.pending
     try:
         if pending is not None and pending.acks is not None and pending.file is not None:
-            lines = [ack for ack in reader.read_acks(pending.acks) if ack.batch != SENDING]
+            lines = [line for line in reader.read_acks(pending.acks) if isinstance(line, Ack)]
             if any(not 0 <= ack.start <= ack.stop <= pending.file.rows for ack in lines):
                 faults.append(f"{pending.acks} acknowledges rows that were not to be sent")
     except BatchctlError as error:

@@ -20,7 +20,7 @@ def remove(work: Work) -> None:
         try:
             work.client.delete(name, id_type)
         except Refused4xx as error:
-            if error.status in (401, 403) or work.client.view(name, id_type) is not None:
+            if error.forbidden or work.client.view(name, id_type) is not None:
                 raise
     if not barrier.wait_absent(work.client, name, id_type, deadline=work.tools.deadline, cancel=work.tools.cancel):
         raise NotIndexed(f"audience {name} was deleted but is still shown", fix="run batchctl apply again later")
@@ -38,7 +38,7 @@ def create(work: Work, target: TargetState) -> TargetState:
             try:
                 token = client.create(name, id_type, change.display_name or "").token
             except Refused4xx as error:
-                if error.status in (401, 403) or client.view(name, id_type) is None:
+                if error.forbidden or client.view(name, id_type) is None:
                     raise
         found = barrier.wait_present(client, name, id_type, deadline=work.tools.deadline, cancel=work.tools.cancel)
         if found is None:

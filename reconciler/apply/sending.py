@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from reconciler.apply.part import Part
@@ -16,7 +17,8 @@ from reconciler.data.bodies import Bodies
 from reconciler.data.refusals import IN_PART
 from reconciler.errors import BatchctlError, BatchError, Locked, Refused4xx, StateError
 from reconciler.plan import Change
-from reconciler.state.acks import SENDING, Ack, AckLog
+from reconciler.state.ack import Ack, Sending
+from reconciler.state.acks import AckLog
 from reconciler.state.standing import merged, subtract, without
 from reconciler.state.state import Batch
 
@@ -119,41 +121,52 @@ class Sender:
             raise Cancelled
         if self.sent.last_at is not None and not self.sent.tokens:
             self.work.barrier()  # without tokens writes cannot be told apart: one in flight at a time
-        self._log(SENDING, start, stop)
-        try:
-            written = self._request(batch, start, stop)
-        except BatchctlError as error:
-            if not isinstance(error, Refused4xx) or error.status in (401, 403):
-                self._stopped(number, start, stop, error)
-                raise
-            self._log(number, start, start)  # answered: nothing is in flight
-            return self._refused(number, batch, part, error), error
-        except Exception:
-            self.sent.unknown.append((start, stop))  # it may have been sent
-            raise
+        written = self._asked(number, start, stop, lambda: self._request(batch, start, stop))
+        if isinstance(written, Refused4xx):
+            return self._refused(number, batch, part, written), written
         if stop - start > 1 and any(not 0 <= error.index < stop - start for error in written.errors):
             self.sent.requests_refused += 1
             self._wrote(written)
+            self.sent.unknown.append((start, stop))  # Batch does not say which rows it means, and took the others
             self.work.barrier()
-            return part.halves(lost=True), None  # Batch does not say which rows it means, and took the others
+            self.sent.unknown.pop()  # the halves will tell
+            return part.halves(lost=True), None
         self._accepted(number, start, stop, written)
         part.twins.append(stop - start)
         if len(part.twins) == 2:
             self.sent.largest = min(part.twins)  # neither half was refused: the size was the matter
         return (), None
 
+    def _asked(self, number: int, start: int, stop: int, request: Callable[[], Written]) -> Written | Refused4xx:
+        """One request, or Batch's refusal of its rows; raises what stops the target.
+
+        A line of the log says that it starts. Where nobody knows whether it was processed no other follows, and its
+        rows are unknown.
+        """
+        self.log.append(Sending(start=start, stop=stop, at=self.work.tools.clock()))
+        try:
+            return request()
+        except Refused4xx as error:
+            if not error.forbidden:
+                self._answered(number, start, start)
+                return error
+            self._stopped(number, start, stop, error)
+            raise
+        except BatchctlError as error:
+            self._stopped(number, start, stop, error)
+            raise
+        except Exception:
+            self.sent.unknown.append((start, stop))  # it may have been sent
+            raise
+
     def _stopped(self, number: int, start: int, stop: int, error: BatchctlError) -> None:
-        """Unknown when it may have been processed; else nothing is in flight, and that is written down."""
         if error.maybe_processed:
             self.sent.unknown.append((start, stop))
-            return
-        if isinstance(error, Locked):  # it was not sent, and without the lock nothing is written either
-            return
-        self._log(number, start, start)
-        if not isinstance(error, Cancelled):
-            self.sent.failed.append((start, stop))
+        elif not isinstance(error, Locked):  # it was not sent, and without the lock nothing is written either
+            self._answered(number, start, start)
+            self.sent.failed += [] if isinstance(error, Cancelled) else [(start, stop)]
 
-    def _log(
+    def _answered(
         self, number: int, start: int, stop: int, token: str | None = None, refused: tuple[tuple[int, str], ...] = ()
     ) -> None:
         at = self.work.tools.clock()
@@ -196,7 +209,7 @@ class Sender:
         doubtful = [row for row, words in refused if row in unsure or IN_PART in words]
         try:
             for first, last in without(((start, stop),), doubtful) or ((start, start),):
-                self._log(number, first, last, token, tuple(one for one in refused if first <= one[0] < last))
+                self._answered(number, first, last, token, tuple(one for one in refused if first <= one[0] < last))
         except StateError:
             self.sent.unknown.append((start, stop))
             raise
@@ -243,18 +256,16 @@ class Sender:
         if self._removes(row, row + 1) and (lost or self.in_flight or self._unsure(row) or self.holds.fewer()):
             refused = ()
         if self.change.route == "custom_data" and self._unsets(row):
-            self._log(SENDING, row, row + 1)
-            try:
-                self.work.client.write_profiles(
-                    self.change.route, self.bodies.take(row, row + 1, item=self.second_item), 1
-                )
-                refused = ((row, f"removing values{IN_PART}{error.why or error.what}"),)
-            except Refused4xx:
+            written = self._asked(number, row, row + 1, lambda: self._values_alone(row))
+            if isinstance(written, Refused4xx):
                 self.sent.requests_refused += 1
-            except BatchctlError as stopped:
-                self._stopped(number, row, row + 1, stopped)
-                raise
+            else:
+                refused = ((row, f"removing values{IN_PART}{error.why or error.what}"),)
         self._took(number, row, row + 1, refused=refused)
+
+    def _values_alone(self, row: int) -> Written:
+        items = self.bodies.take(row, row + 1, item=self.second_item)
+        return self.work.client.write_profiles(self.change.route, items, 1)
 
     def _unsure(self, row: int) -> bool:
         return row in self.bodies.unsure(row, row + 1)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from reconciler.errors import Damaged, Locked, StateError, Unopened
 from reconciler.state import durable
-from reconciler.state.acks import AGAIN, SENDING, Ack, AckLog, decoded, encoded, read_acks
+from reconciler.state.ack import Line, Unfinished
+from reconciler.state.acks import AGAIN, AckLog, decoded, encoded, read_acks
 from reconciler.state.lock import Permit
 from reconciler.state.place import Place
 
@@ -35,7 +36,7 @@ class AckLogs:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def read(self, name: str) -> tuple[Ack, ...]:
+    def read(self, name: str) -> tuple[Line, ...]:
         """All that is known to be acknowledged, oldest first; a mark that more may have happened counts as a line."""
         try:
             sent = self._place.read(name) if self._place.remote else None
@@ -50,7 +51,7 @@ class AckLogs:
         path = self._path(name)
         if not self._place.remote:
             return AckLog(path, lines=self._place.lines(name))
-        known = tuple(ack for ack in self.read(name) if not _is_mark(ack))
+        known = tuple(line for line in self.read(name) if not isinstance(line, Unfinished))
         if known != self._copy(name):
             with durable.explained(f"write the acknowledgement log {path}"):
                 durable.private_folder(path.parent)
@@ -106,10 +107,10 @@ class AckLogs:
         lines = self._own(name)
         if self._permit is not None:
             self._permit(0.0)
-        mark = () if finished else (Ack(batch=SENDING, start=0, stop=0, token=None, at=datetime.now(UTC)),)
+        mark = () if finished else (Unfinished(at=datetime.now(UTC)),)
         self._place.put(name, encoded((*lines, *mark)))
 
-    def _copy(self, name: str) -> tuple[Ack, ...] | None:
+    def _copy(self, name: str) -> tuple[Line, ...] | None:
         """This machine's copy of a log that a bucket has; None where it is not opened, of a key before perhaps.
 
         What only it knows is then uncertain, as on any other machine.
@@ -119,22 +120,18 @@ class AckLogs:
         except Unopened:
             return None
 
-    def _own(self, name: str) -> tuple[Ack, ...]:
+    def _own(self, name: str) -> tuple[Line, ...]:
         return read_acks(self._path(name), lines=self._place.lines(name))
 
     def _path(self, name: str) -> Path:
         return self._place.folder / name
 
 
-def joined(sent: tuple[Ack, ...], own: tuple[Ack, ...]) -> tuple[Ack, ...]:
+def joined(sent: tuple[Line, ...], own: tuple[Line, ...]) -> tuple[Line, ...]:
     """What a bucket knows and what this machine knows of one log, as one; the mark stays if it is the newest line."""
-    lines = tuple(ack for ack in sent if not _is_mark(ack))
+    lines = tuple(line for line in sent if not isinstance(line, Unfinished))
     known = own if own[: len(lines)] == lines else lines
-    marks = [ack for ack in sent if _is_mark(ack)]
+    marks = [line for line in sent if isinstance(line, Unfinished)]
     if marks and (not known or marks[-1].at > known[-1].at):
         return (*known, marks[-1])
     return known
-
-
-def _is_mark(ack: Ack) -> bool:
-    return ack.batch == SENDING and ack.stop == 0

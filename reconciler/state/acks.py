@@ -1,46 +1,21 @@
-"""Acknowledgement log of one intent: a JSON line per request Batch accepted, on disk before the next one starts."""
+"""Acknowledgement log of one intent: lines (see `ack`), each on disk before the next request starts."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import orjson
-
 from reconciler.crashpoint import point
 from reconciler.errors import Damaged, Unopened
 from reconciler.state import durable
+from reconciler.state.ack import Line, decode, encode
 from reconciler.state.seal import KEY_OF_BEFORE, Lines, Plain, is_sealed_line, refused_plain
-from reconciler.state.standing import Acked, merged
 
-SENDING = -1
-"""`Ack.batch` of the line that says a request is about to start: without an answer after it, it may be in flight.
-
-A line without rows is an answer that accepted nothing."""
 AGAIN = "restore the log from a backup, or delete it: all rows of that upload are then sent again"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ack:
-    """Rows [start, stop) of the delta file which Batch accepted, those in `refused` excepted.
-
-    Of refused rows that it may hold something of the log says nothing.
-    """
-
-    batch: int
-    start: int
-    stop: int
-    token: str | None
-    """Indexing token of the request, where Batch gave one."""
-    at: datetime
-    refused: tuple[tuple[int, str], ...] = ()
-    """(row of the delta file, Batch's words)."""
 
 
 class AckLog:
@@ -63,20 +38,20 @@ class AckLog:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def append(self, ack: Ack) -> None:
+    def append(self, line: Line) -> None:
         """On disk when it returns: one write, one fdatasync. StateError when it is not; the log is then as before."""
-        line = self._lines.close(_encode(ack))
+        text = self._lines.close(encode(line))
         with self._mutex, durable.explained(f"write the acknowledgement log {self.path}"):
             handle = self._handle if self._handle is not None else self._open()
             point("ack: begin")
             try:
-                durable.write_all(handle, line)
+                durable.write_all(handle, text)
                 point("ack: written")
                 os.fdatasync(handle)
             except OSError:
                 os.ftruncate(handle, self._end)
                 raise
-            self._end += len(line)
+            self._end += len(text)
             point("ack: end")
         if self._appended is not None:
             self._appended()
@@ -105,7 +80,7 @@ class AckLog:
         return handle
 
 
-def read_acks(path: Path, *, lines: Lines | None = None) -> tuple[Ack, ...]:
+def read_acks(path: Path, *, lines: Lines | None = None) -> tuple[Line, ...]:
     """What was acknowledged, oldest first; nothing when there is no log yet.
 
     A torn last line is left out: its batch is *uncertain*, which is always safe. Any other line that cannot be read is
@@ -119,25 +94,25 @@ def read_acks(path: Path, *, lines: Lines | None = None) -> tuple[Ack, ...]:
     return decoded(text, where=str(path), lines=lines)
 
 
-def encoded(acks: Iterable[Ack], *, lines: Lines | None = None) -> bytes:
-    """The bytes of a log with these lines."""
+def encoded(said: Iterable[Line], *, lines: Lines | None = None) -> bytes:
+    """The bytes of a log that says this."""
     kept = lines or Plain()
-    return b"".join(kept.close(_encode(ack)) for ack in acks)
+    return b"".join(kept.close(encode(line)) for line in said)
 
 
-def decoded(text: bytes, *, where: str, lines: Lines | None = None) -> tuple[Ack, ...]:
+def decoded(text: bytes, *, where: str, lines: Lines | None = None) -> tuple[Line, ...]:
     """Inverse of `encoded`, less a torn last line."""
-    acks, kept = [], lines or Plain()
+    said, kept = list[Line](), lines or Plain()
     for number, line in enumerate(_whole(text, kept).splitlines(), 1):
-        ack = _decode(kept.open(line))
-        if ack is None:
+        found = decode(kept.open(line))
+        if found is None:
             raise _unopened(line, f"line {number} of the acknowledgement log {where}")
-        acks.append(ack)
-    return tuple(acks)
+        said.append(found)
+    return tuple(said)
 
 
 def _unopened(line: bytes, where: str) -> Unopened:
-    if _decode(line) is not None:
+    if decode(line) is not None:
         return refused_plain(where)
     if is_sealed_line(line):
         what = f"{where} is encrypted with another key, or was changed after it was written"
@@ -150,43 +125,4 @@ def _whole(text: bytes, lines: Lines) -> bytes:
     text = text[: text.rfind(b"\n") + 1]
     before = text.rfind(b"\n", 0, -1) + 1
     last = text[before:].rstrip(b"\n")
-    return text if _decode(lines.open(last)) or _decode(last) or is_sealed_line(last) else text[:before]
-
-
-def _encode(ack: Ack) -> bytes:
-    line = {
-        "batch": ack.batch,
-        "start": ack.start,
-        "stop": ack.stop,
-        "token": ack.token,
-        "at": ack.at,
-        "refused": ack.refused,
-    }
-    return orjson.dumps(line)
-
-
-def _decode(line: bytes | None) -> Ack | None:
-    if line is None:
-        return None
-    try:
-        found = orjson.loads(line)
-        refused = tuple((int(row), str(reason)) for row, reason in found["refused"])
-        numbers = {name: int(found[name]) for name in ("batch", "start", "stop")}
-        token = None if found["token"] is None else str(found["token"])
-        return Ack(**numbers, token=token, at=datetime.fromisoformat(found["at"]), refused=refused)
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def folded(lines: tuple[Ack, ...]) -> Acked:
-    """The log's lines as one value."""
-    accepted = [line for line in lines if line.batch != SENDING and (line.stop > line.start or line.token)]
-    last = lines[-1] if lines else None
-    in_flight: datetime | None = last.at if last is not None and last.batch == SENDING else None
-    return Acked(
-        accepted=merged((line.start, line.stop) for line in accepted),
-        refused=tuple(pair for line in accepted for pair in line.refused),
-        tokens=tuple(line.token for line in accepted if line.token),
-        at=accepted[-1].at if accepted else None,
-        in_flight=in_flight,
-    )
+    return text if decode(lines.open(last)) or decode(last) or is_sealed_line(last) else text[:before]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from reconciler.errors import Damaged, Lost, SetBack, StateError, Unopened
 from reconciler.state import durable
+from reconciler.state.ack import Line, folded
 from reconciler.state.acklogs import AckLogs
-from reconciler.state.acks import Ack, folded
 from reconciler.state.document import decode
 from reconciler.state.names import (
     LOG,
@@ -113,7 +113,7 @@ class StateReader:
             with suppress(StateError):
                 yield self.read_previous(name)
 
-    def read_acks(self, name: str) -> tuple[Ack, ...]:
+    def read_acks(self, name: str) -> tuple[Line, ...]:
         """What the acknowledgement log of an intent says, oldest first; nothing when there is none yet."""
         return self._logs.read(checked_name(name))
 

@@ -7,17 +7,20 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from reconciler.state.acks import SENDING
-from tests.apply.shop import KEYS
+from reconciler.state.ack import Sending
+from reconciler.state.acks import read_acks
+from tests.apply.shop import KEYS, Done, Shop
 from tests.apply.test_anew import leave
 from tests.apply.test_cut_off import die, dying, everybody, joined
-from tests.apply.test_rules import MEP10, shop_of
+from tests.apply.test_rules import DATA, MEP10, shop_of
 from tests.batch.between import between
 from tests.batch.kit import Say, Seen
 from tests.stores.test_lease import wait_for
@@ -75,8 +78,27 @@ def test_a_clock_that_was_set_back_makes_nobody_wait_longer(tmp_path: Path) -> N
 
 
 def test_values_sent_alone_after_nulls_were_refused_are_unknown_where_nobody_answers(tmp_path: Path) -> None:
+    with nulls_refused(tmp_path, Say(500)) as (shop, done):
+        (change,) = done.plan["changes"]
+        assert (change["outcome"], change["rows"]["unknown"]) == ("unknown", 1), done
+        log = max((shop.root / ".batchctl").rglob("acks-*.jsonl"), key=lambda one: one.stat().st_mtime_ns)
+        assert isinstance(read_acks(log)[-1], Sending), "it may be in flight"
+
+
+def test_values_sent_alone_after_nulls_were_refused_are_no_reject_where_nothing_may_be_sent(tmp_path: Path) -> None:
+    with nulls_refused(tmp_path, Say(403)) as (shop, done):
+        (change,) = done.plan["changes"]
+        assert (change["outcome"], change["rows"]["failed"], change["rows"]["refused"]) == ("failed", 1, 0), done
+        assert shop.apply().code == 7, "Batch still refuses the removal"
+        assert shop.held(DATA)["p901"]["u.pts"] == 31, "the values went out"
+
+
+@contextmanager
+def nulls_refused(tmp_path: Path, said: Say) -> Iterator[tuple[Shop, Done]]:
+    """An apply whose only row has a null, which is refused, and then is told `said` of its values alone."""
+
     def fate(seen: Seen) -> Say | None:
-        return Say(500) if seen.body.startswith(b"[") and b"p901" in seen.body and b"null" not in seen.body else None
+        return said if seen.body.startswith(b"[") and b"p901" in seen.body and b"null" not in seen.body else None
 
     with shop_of(tmp_path, everybody("l4"), switches=("custom_data_null=reject_call",)) as shop:
         joined(shop, "p901")
@@ -84,8 +106,4 @@ def test_values_sent_alone_after_nulls_were_refused_are_unknown_where_nobody_ans
         assert shop.apply().code == 0
         shop.world.people["p901"] = replace(shop.world.people["p901"], tier=None, pts=31)
         with between(shop.url, fate) as broken:
-            done = shop.apply(BATCHCTL_API_URL=broken.url)
-        (change,) = done.plan["changes"]
-        assert (change["outcome"], change["rows"]["unknown"]) == ("unknown", 1), done
-        log = max((shop.root / ".batchctl").rglob("acks-*.jsonl"), key=lambda one: one.stat().st_mtime_ns)
-        assert json.loads(log.read_text().splitlines()[-1])["batch"] == SENDING, "it may be in flight"
+            yield shop, shop.apply(BATCHCTL_API_URL=broken.url)

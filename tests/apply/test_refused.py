@@ -14,7 +14,7 @@ from tests.apply.shop import Shop
 from tests.apply.test_anew import BRIEF, leave, mep
 from tests.apply.test_rules import CEP, DATA, MEP10, PROFILES, L, outcomes, shop_of
 from tests.apply.test_switches import SOAK
-from tests.batch.kit import Say, Seen, serving
+from tests.batch.kit import Answer, Say, Seen, serving
 
 EMAILS, INSTALLS = "l7_emails", "l5_install_ids"
 STOPPED = {
@@ -303,10 +303,8 @@ def test_a_partial_error_that_names_no_row_is_searched_for(tmp_path: Path) -> No
         assert shop.plan().code == 0
 
 
-def test_the_halves_of_what_batch_took_in_part_wait_until_it_is_indexed(tmp_path: Path) -> None:
-    world = opened(20, random.Random(4), (L["l6"],))
-    meant = sorted(world.believed()[CEP])[3]
-    order: list[str] = []
+def taken_in_part(order: list[str], meant: str, *, indexed: bool = True) -> Answer:
+    """A Batch that creates an audience, takes requests less `meant` without naming them, and indexes or never does."""
 
     def answer(seen: Seen) -> Say:
         route = seen.path.rpartition("/")[2]
@@ -318,16 +316,33 @@ def test_the_halves_of_what_batch_took_in_part_wait_until_it_is_indexed(tmp_path
             case "view" if "create" not in order:
                 return Say(404, {"error_code": "ROUTE_NOT_FOUND", "error_message": "no"})
             case "view":
-                return Say(200, {**audience, "indexing_state": "APPLIED"})
+                done = indexed or seen.query.get("indexing_token") == "t0"
+                return Say(200, {**audience, "indexing_state": "APPLIED" if done else "PENDING"})
         bad = "update" in order and any(one["id"] == meant for one in seen.json.get("ids", []))
         code = "SUCCESS_WITH_PARTIAL_ERRORS" if bad else "SUCCESS"
         return Say(202, {"code": code, "indexing_token": f"t{order.count('update')}"})
 
-    with serving(by=answer) as script:
+    return answer
+
+
+def test_the_halves_of_what_batch_took_in_part_wait_until_it_is_indexed(tmp_path: Path) -> None:
+    world = opened(20, random.Random(4), (L["l6"],))
+    meant = sorted(world.believed()[CEP])[3]
+    order: list[str] = []
+    with serving(by=taken_in_part(order, meant)) as script:
         done = Shop(tmp_path, script.url, world).apply()
     assert (done.code, done.plan["changes"][0]["rows"]["refused"]) == (7, 1), done
     first = order.index("update")
     assert order[first + 1] == "view t1", order
+
+
+def test_what_batch_took_in_part_is_unknown_while_it_is_not_indexed(tmp_path: Path) -> None:
+    world = opened(20, random.Random(4), (L["l6"],))
+    everybody = sorted(world.believed()[CEP])
+    with serving(by=taken_in_part([], everybody[3], indexed=False)) as script:
+        done = Shop(tmp_path, script.url, world, retry=BRIEF).apply()
+    (change,) = done.plan["changes"]
+    assert (done.code, change["outcome"], change["rows"]["unknown"]) == (7, "unknown", len(everybody)), done
 
 
 def test_who_was_removed_by_a_request_taken_in_part_is_no_member_any_more(tmp_path: Path) -> None:

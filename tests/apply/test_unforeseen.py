@@ -10,7 +10,8 @@ import pytest
 from reconciler.apply import sending, target
 from reconciler.batch import barrier
 from reconciler.errors import StateError
-from reconciler.state.acks import SENDING, Ack, AckLog
+from reconciler.state.ack import Ack, Line
+from reconciler.state.acks import AckLog
 from reconciler.state.state import State
 from tests.apply.test_rules import CEP, MEP10, L, outcomes, shop_of
 
@@ -87,10 +88,10 @@ def test_what_batch_took_and_nobody_could_write_down_is_unknown(
 ) -> None:
     append = AckLog.append
 
-    def full(log: AckLog, ack: Ack) -> None:
-        if ack.batch != SENDING:
+    def full(log: AckLog, line: Line) -> None:
+        if isinstance(line, Ack):
             raise StateError("cannot write the acknowledgement log", why="No space left on device")
-        append(log, ack)
+        append(log, line)
 
     with shop_of(tmp_path, L["l3"]) as shop:
         with monkeypatch.context() as patched:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import StateError
-from reconciler.state.acks import Ack, AckLog, read_acks
+from reconciler.state.ack import Ack, Line, Sending, Unfinished, decode, encode, folded
+from reconciler.state.acks import AckLog, read_acks
 from tests.state.kit import NOW, python
 
 
@@ -66,6 +67,41 @@ def test_a_last_line_whose_blocks_are_lost_is_torn(tmp_path: Path) -> None:
     assert list(read_acks(path)) == [ack(0)]
     AckLog(path).append(ack(1))
     assert list(read_acks(path)) == [ack(0), ack(1)]
+
+
+LINES: list[tuple[Line, bytes]] = [
+    (
+        Sending(start=3, stop=5, at=NOW),
+        b'{"batch":-1,"start":3,"stop":5,"token":null,"at":"2026-11-03T12:30:00+00:00","refused":[]}',
+    ),
+    (
+        Ack(batch=0, start=3, stop=5, token="t", at=NOW, refused=((4, "no such person"),)),
+        b'{"batch":0,"start":3,"stop":5,"token":"t","at":"2026-11-03T12:30:00+00:00","refused":[[4,"no such person"]]}',
+    ),
+    (
+        Ack(batch=1, start=5, stop=5, token=None, at=NOW),
+        b'{"batch":1,"start":5,"stop":5,"token":null,"at":"2026-11-03T12:30:00+00:00","refused":[]}',
+    ),
+    (
+        Unfinished(at=NOW),
+        b'{"batch":-1,"start":0,"stop":0,"token":null,"at":"2026-11-03T12:30:00+00:00","refused":[]}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "text"), LINES, ids=["starts", "answered", "nothing taken", "unfinished"])
+def test_a_line_has_the_bytes_it_always_had(line: Line, text: bytes) -> None:
+    assert encode(line) == text
+    assert decode(text) == line
+
+
+@pytest.mark.parametrize(
+    ("lines", "in_flight"), [(0, False), (1, True), (2, False), (3, False), (4, True)], ids=[*"01234"]
+)
+def test_what_a_log_ends_with_says_whether_a_request_may_be_in_flight(lines: int, in_flight: bool) -> None:
+    found = folded([line for line, _ in LINES[:lines]])
+    assert (found.in_flight is not None) is in_flight
+    assert (found.accepted, found.told) == ((((3, 5),), ((3, 4),)) if lines > 1 else ((), ()))
 
 
 def test_damage_that_no_crash_explains_is_an_error(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import Locked, StateError
+from reconciler.state.ack import Ack, Line, Unfinished
 from reconciler.state.acklogs import AckLogs, joined
-from reconciler.state.acks import SENDING, Ack
 from reconciler.state.place import Folder
 from reconciler.state.seal import Seal
 from reconciler.state.sealed import Sealed
@@ -23,14 +23,14 @@ from tests.stores.test_encryption import KEY, OTHER
 from tests.stores.test_lease import wait_for
 
 NAME = "targets/a/acks-1.jsonl"
-MARK = Ack(batch=SENDING, start=0, stop=0, token=None, at=NOW.replace(hour=20))
+MARK = Unfinished(at=NOW.replace(hour=20))
 
 
 def test_a_log_is_known_to_be_open_before_its_first_line(bucket: Somewhere) -> None:
     assert AckLogs(bucket.place()).read(NAME) == ()
     AckLogs(bucket.place()).open(NAME)
     (mark,) = AckLogs(bucket.place("two")).read(NAME)
-    assert (mark.batch, mark.start, mark.stop) == (SENDING, 0, 0)
+    assert isinstance(mark, Unfinished)
 
 
 def test_lines_reach_the_bucket_while_the_run_goes_on(bucket: Somewhere) -> None:
@@ -40,7 +40,7 @@ def test_lines_reach_the_bucket_while_the_run_goes_on(bucket: Somewhere) -> None
     log.append(ack(0))
     elsewhere = AckLogs(bucket.place("two"))
     wait_for(lambda: elsewhere.read(NAME)[:-1] == (ack(0),))
-    assert elsewhere.read(NAME)[-1].batch == SENDING
+    assert isinstance(elsewhere.read(NAME)[-1], Unfinished)
     log.append(ack(1))
     logs.stop(needed={NAME})
     assert elsewhere.read(NAME) == (ack(0), ack(1))
@@ -50,7 +50,7 @@ def test_this_machine_knows_more_than_the_bucket(anywhere: Somewhere) -> None:
     log = AckLogs(anywhere.place()).open(NAME)
     log.append(ack(0))
     log.append(ack(1))
-    assert [one for one in AckLogs(anywhere.place()).read(NAME) if one.batch != SENDING] == [ack(0), ack(1)]
+    assert [one for one in AckLogs(anywhere.place()).read(NAME) if isinstance(one, Ack)] == [ack(0), ack(1)]
 
 
 def test_a_machine_that_lost_its_disk_goes_on_from_the_bucket(bucket: Somewhere) -> None:
@@ -88,7 +88,7 @@ def test_whoever_lost_the_lock_does_not_put_its_log_over_the_one_that_goes_on(s3
         AckLogs(s3.place("two")).open(NAME).append(ack(1))
         with pytest.raises(Locked):
             store.acks(NAME)
-    assert AckLogs(s3.place("three")).read(NAME)[-1].batch == SENDING, "a request may be in flight"
+    assert isinstance(AckLogs(s3.place("three")).read(NAME)[-1], Unfinished), "a request may be in flight"
     assert ack(1) in AckLogs(s3.place("two")).read(NAME)
 
 
@@ -103,7 +103,7 @@ def test_whoever_lost_the_lock_does_not_put_its_log_over_the_one_that_goes_on(s3
         ((ack(0), MARK), (ack(0), ack(1)), (ack(0), ack(1), MARK)),
     ],
 )
-def test_joining(sent: tuple[Ack, ...], own: tuple[Ack, ...], known: tuple[Ack, ...]) -> None:
+def test_joining(sent: tuple[Line, ...], own: tuple[Line, ...], known: tuple[Line, ...]) -> None:
     assert joined(sent, own) == known
 
 
@@ -123,7 +123,7 @@ def test_a_log_of_a_key_before_is_set_aside_for_the_one_in_the_bucket(
     here = Sealed(s3.place(), Seal(KEY, enforced=enforced))
     knows_more = before is None and not enforced
     assert AckLogs(here).read(NAME)[:-1] == ((ack(0), ack(1)) if knows_more else (ack(0),))
-    assert AckLogs(here).read(NAME)[-1].batch == SENDING, "what it lacks may be in flight"
+    assert isinstance(AckLogs(here).read(NAME)[-1], Unfinished), "what it lacks may be in flight"
     logs = AckLogs(here)
     with logs.open(NAME) as log:
         log.append(ack(2))
@@ -139,7 +139,7 @@ def test_a_copy_that_stays_plain_where_all_is_encrypted_goes(s3: Somewhere) -> N
     here = Sealed(s3.place(), Seal(KEY, enforced=True))
     StateStore(here).reseal()
     assert b"person" not in b"".join(path.read_bytes() for path in here.folder.rglob("*") if path.is_file())
-    assert [one.batch for one in AckLogs(here).read(NAME)] == [SENDING]
+    assert [type(one) for one in AckLogs(here).read(NAME)] == [Unfinished]
 
 
 @pytest.mark.parametrize("count", [1, 2])
