@@ -139,7 +139,6 @@ def keep(
 
     `recognised`: as after a commit of the same documents and files.
     """
-    from reconciler import __version__
     from reconciler.address import IdType, account_of
     from reconciler.data.checks import RULES
     from reconciler.data.inputs import Inputs
@@ -151,7 +150,7 @@ def keep(
     shutil.rmtree(folder / ".batchctl", ignore_errors=True)
     store = StateStore(folder / ".batchctl", project="bench", environment="")
     now = datetime.now(UTC)
-    state = new_state(project="bench", environment="", tool=f"batchctl {__version__}")
+    state = new_state(project="bench", environment="")
     inputs = Inputs(folder, ())
     for key, target in targets_of(folder).items():
         assert key.audience is not None

@@ -16,7 +16,7 @@ from reconciler.plan.target_state import SETTINGS
 from reconciler.state.standing import Standing
 from reconciler.state.state import Baseline, DataFile, LastWrite, Pending, TargetState
 
-DOCUMENTED = (*SETTINGS, "id_type", "links", "labels", "created", "owned_since")
+DOCUMENTED = (*SETTINGS, "id_type", "links", "created", "owned_since")
 """Of a change's state after its commit, what its intent says already."""
 NOTHING_DONE: dict[str, object] = {
     "committed": False,
@@ -171,7 +171,6 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
         create=creates,
         file=file,
         batches=work.batches,
-        consent_only=change.consent_only,
     )
     target = start.model_copy(
         update={

@@ -168,11 +168,11 @@ class Run:
         self._keep(rejects)
         if not has_changes(plan):
             return plan
-        state = state or store.new(tool=plan.tool)
+        state = state or store.new()
         books = Books(store, state)
         if self.signals is not None:
             self.signals.sending = True
-        books.change(lambda before: before.model_copy(update={"applying": plan.digest, "tool": plan.tool}))
+        books.change(lambda before: before.model_copy(update={"applying": plan.digest}))
         local = is_loopback(urlsplit(self.session.api_url or "").hostname or "")
         deadlines = [t.destination.retry.deadline.total_seconds() for t in self.session.resolution.targets]
         tools = Tools(

@@ -51,7 +51,7 @@ def command(address: str, audience: str, lock_timeout: float, **shared: Any) -> 
         with connected(session, state, wish, cancel=cancel, reporter=reporter, permit=permit) as clients:
             reporter.stage(f"reading audiences of {target.destination.name}")
             course = _course(session, target, state, clients[target.key.account])
-        state = state or store.new(tool="")
+        state = state or store.new()
         imported, wrong = upkeep.remembering(store, _imported(course, state, session), now=session.now)
         warn(session, (f"{what}: whom Batch was told by it is not known any more" for what in wrong))
         state = store.write(state.by_hand().with_target(imported))

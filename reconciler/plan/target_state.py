@@ -37,7 +37,6 @@ def state_after(course: Course, *, serial: int, now: datetime, inputs: str = "")
         keys=_keys(target.destination),
         id_type=target.id_type,
         links=tuple(sorted(link.address for link in target.links)),
-        labels={name: text for link in target.links for name, text in sorted(link.spec.labels.items())},
         created=course.observed.created if course.observed else None,
         owned_since=known.owned_since if known and own else serial + 1,
         prevent_destroy=any(link.spec.lifecycle.prevent_destroy for link in target.links),

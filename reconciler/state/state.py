@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reconciler.address import IdType, Space, TargetKey
 
@@ -15,6 +15,19 @@ FORMAT = 1
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Lessened(_Value):
+    """A value of which versions before wrote one field more, which nothing needs: it is read past."""
+
+    former: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_past(cls, found: object) -> object:
+        if not isinstance(found, dict):
+            return found
+        return {name: value for name, value in found.items() if name != cls.former}
 
 
 class DataFile(_Value):
@@ -39,10 +52,11 @@ class Batch(_Value):
     """Everything sent before must be APPLIED before this request starts."""
 
 
-class Pending(_Value):
+class Pending(_Lessened):
     """The intent written before the first request of a change; `None` in a target at rest."""
 
-    op: Literal["write", "delete", "forget"]
+    former = "consent_only"
+    op: Literal["write", "delete"]
     plan: str
     """Digest of the plan that wrote it; the same saved plan applied again continues it."""
     started: datetime
@@ -51,8 +65,6 @@ class Pending(_Value):
     acks: str | None = None
     """Path of the acknowledgement log (JSON lines) of this intent, relative to the state folder."""
     batches: tuple[Batch, ...] = ()
-    consent_only: bool = False
-    """Only consent removals were sent; the rest of the change was refused."""
 
 
 class LastWrite(_Value):
@@ -89,9 +101,10 @@ class Baseline(_Value):
     acknowledged: what Batch holds is not known until the next full upload."""
 
 
-class TargetState(_Value):
+class TargetState(_Lessened):
     """One owned target. Holds all that is needed to delete it after its documents are gone; never a key."""
 
+    former = "labels"
     account: str
     space: Space
     audience: str
@@ -102,7 +115,6 @@ class TargetState(_Value):
     """Key *references* by role (``rest``, ``live`` or ``project``), e.g. ``${env:BATCH_REST_API_KEY}``."""
     id_type: IdType
     links: tuple[str, ...] = ()
-    labels: dict[str, str] = Field(default_factory=dict)
     created: str | None = None
     """Creation date as Batch reported it: a different one means somebody recreated the audience."""
     owned_since: int = 0
@@ -143,15 +155,15 @@ class TargetState(_Value):
         return doubtful or bool(self.baseline.files or self.uncertain) or self.pending is not None
 
 
-class State(_Value):
+class State(_Lessened):
     """The whole document."""
 
+    former = "tool"
     format: int = FORMAT
     lineage: str
     serial: int = 0
     project: str
     environment: str = ""
-    tool: str = ""
     applying: str = ""
     """Digest of the saved plan that is being applied: only that one may continue although the serial has moved."""
     pushed_over: str = ""

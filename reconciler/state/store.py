@@ -38,9 +38,9 @@ VERSIONS_WITH_FILES = 5
 """Previous versions that can be gone back to with all their files."""
 
 
-def new_state(*, project: str, environment: str, tool: str) -> State:
+def new_state(*, project: str, environment: str) -> State:
     """A state that owns nothing, with a lineage of its own."""
-    return State(lineage=str(uuid.uuid4()), project=project, environment=environment, tool=tool)
+    return State(lineage=str(uuid.uuid4()), project=project, environment=environment)
 
 
 Edit = Callable[[State, State | None], State]
@@ -78,9 +78,9 @@ class StateStore(StateReader):
             if kind is None:
                 raise
 
-    def new(self, *, tool: str) -> State:
+    def new(self) -> State:
         """A state that owns nothing, to be written as the first one; no file that is left of another has its serial."""
-        new = new_state(project=self._project or "", environment=self._environment or "", tool=tool)
+        new = new_state(project=self._project or "", environment=self._environment or "")
         begun = max(map(number_of, self.files()), default=0)
         return new.model_copy(update={"serial": begun, "begun": begun})
 

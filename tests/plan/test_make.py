@@ -159,14 +159,14 @@ def test_keys_are_named_but_never_shown() -> None:
 
 
 def test_what_state_will_say() -> None:
-    made = target(attributes={"tier": "string"}, links=({"refresh": {"every": "once"}, "labels": {"team": "crm"}},))
+    made = target(attributes={"tier": "string"}, links=({"refresh": {"every": "once"}},))
     one = course(made, seen=observed(made, nb_ids=97), had=known(made, baseline={"attributes": {"age": "integer"}}))
     (change,) = planned([one], {made.key: staged(add=10)}, state(known(made))).changes
     after = change.state
     assert after is not None
     assert after.baseline.attributes == {"age": "integer", "tier": "string"}
     assert (after.known_offset, after.last_full, after.committed, after.pending) == (-3, NOW, True, None)
-    assert (after.once_done, after.labels, after.owned_since) == (("segment-link/vip",), {"team": "crm"}, 12)
+    assert (after.once_done, after.owned_since) == (("segment-link/vip",), 12)
 
 
 def test_profiles_remember_what_leavers_keep() -> None:

@@ -15,9 +15,7 @@ NOW = datetime(2026, 11, 3, 12, 30, tzinfo=UTC)
 
 def state(serial: int = 0, **changes: object) -> State:
     """A state of project ``shop`` that owns nothing."""
-    return State(lineage="l-1", project="shop", environment="prod", tool="0.1.0", serial=serial).model_copy(
-        update=changes
-    )
+    return State(lineage="l-1", project="shop", environment="prod", serial=serial).model_copy(update=changes)
 
 
 def target(*files: DataFile, audience: str = "lapsed", pending: Pending | None = None) -> TargetState:

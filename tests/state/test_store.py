@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import subprocess
@@ -118,6 +119,18 @@ def test_another_layout_of_the_same_content_is_no_edit(store: StateStore) -> Non
     assert store.read() == written
 
 
+def test_a_state_of_the_version_before_is_read(store: StateStore) -> None:
+    intent = Pending(op="write", plan="p", started=NOW)
+    written = store.write(state().with_target(target(pending=intent)))
+    before = orjson.loads(document(store).read_bytes()) | {"tool": "batchctl 0.0.9"}
+    del before["checksum"]
+    for one in before["targets"].values():
+        one["labels"], one["pending"]["consent_only"] = {"team": "crm"}, False
+    before["checksum"] = hashlib.sha256(orjson.dumps(before, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    document(store).write_bytes(orjson.dumps(before))
+    assert store.read() == written
+
+
 def test_a_vanished_state_is_not_a_new_one(store: StateStore) -> None:
     store.write(store.write(state()))
     document(store).unlink()
@@ -151,7 +164,7 @@ def test_a_version_written_behind_our_back_is_noticed(store: StateStore) -> None
 
 
 def test_lineages_differ() -> None:
-    one, two = (new_state(project="p", environment="", tool="t") for _ in range(2))
+    one, two = (new_state(project="p", environment="") for _ in range(2))
     assert one.lineage != two.lineage
 
 

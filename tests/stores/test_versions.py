@@ -147,7 +147,7 @@ def test_a_state_begun_anew_where_another_was_lost_is_later_than_its_files(anywh
     store = StateStore(anywhere.place(), project="shop", environment="prod")
     store.begin_anew()
     assert store.read() is None
-    written = store.write(store.new(tool="it"))
+    written = store.write(store.new())
     assert (written.serial, written.project, written.environment) == (8, "shop", "prod")
     assert StateReader(anywhere.place("two")).read() == written
     assert store.sweep(written) == (), "until it is ours again, they say what Batch was told"
