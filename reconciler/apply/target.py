@@ -48,7 +48,7 @@ def carry_out(work: Work, *, awaited: bool = False) -> None:
 
 
 def _carry_out(work: Work) -> None:
-    key = work.change.target_key
+    key, books = work.change.target_key, work.tools.books
     if _done_before(work):
         _report_again(work)
         return
@@ -56,12 +56,14 @@ def _carry_out(work: Work) -> None:
         case Op.NONE:
             return
         case Op.FORGET:
-            work.tools.books.drop(key)
+            books.drop(key)
         case Op.DELETE:
-            _delete(work)
-            work.tools.books.drop(key)
+            before = books.standing(key)
+            _wait_out(work, before)
+            _delete(work, before)
+            books.drop(key)
         case _:
-            _write(work)
+            _write(work, books.standing(key))
 
 
 def _done_before(work: Work) -> bool:
@@ -85,13 +87,11 @@ def _report_again(work: Work) -> None:
             work.sent.refused += refusals.found(engine, kept=tools.books.store.path_of(kept), file=work.file)
 
 
-def _delete(work: Work) -> None:
-    books = work.tools.books
-    before = books.standing(work.change.target_key)
+def _delete(work: Work, before: Standing | None) -> None:
+    """Until it is gone everybody told is told."""
     if before is not None:
         intent = Pending(op="delete", plan=work.tools.digest, started=work.tools.clock())
-        books.put(before.folded.model_copy(update={"pending": intent}))
-    _wait_out(work, before)
+        work.tools.books.put(before.folded.model_copy(update={"pending": intent}))
     work.step("deleting")
     remove(work)
 
@@ -110,23 +110,25 @@ def _wait_out(work: Work, before: Standing | None) -> None:
         tools.sleep(tools.request_timeout)
 
 
-def _write(work: Work) -> None:
+def _write(work: Work, before: Standing | None) -> None:
+    """Rows, and before them the creation of their audience, which has been deleted first where that is wanted."""
     change, books = work.change, work.tools.books
-    before = books.standing(change.target_key)
-    if before is not None and _same_intent(before.known, work):
-        target = before.known
-        work.sent.goes_on(before.acked)
-        in_flight = before.acked.in_flight is not None
-    else:
-        target, in_flight = _intent(work, before), False
-    if work.batches or change.create:
+    if work.batches or work.creates:
         _wait_out(work, before)
-    if change.recreate and not change.consent_only:
-        target = _started_anew(work, target)
-    if change.create and target.created is None:
+    in_flight = False
+    if before is not None and _same_intent(before.known, work):
+        target, in_flight = before.known, before.acked.in_flight is not None
+        work.sent.goes_on(before.acked)
+        work.sent.alone += ["done"] if work.recreates else []
+    else:
+        if work.recreates:
+            _delete(work, before)
+            before = books.standing(change.target_key)
+        target = _intent(work, before)
+    if work.creates and target.created is None:
         target = create(work, target)
     else:
-        work.sent.alone += ["done"] if change.create else []  # by an earlier run of the same plan
+        work.sent.alone += ["done"] if work.creates else []  # by an earlier run of the same plan
         if work.batches:
             _wait_for_last_run(work, target)
     if work.batches and change.file is not None:
@@ -156,19 +158,18 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
     if change.file is not None and work.batches:
         local = work.tools.staging / change.file.path
         file = books.take(local, change.target_key, "delta", rows=change.file.rows)
-    anew = (change.void or change.create) and not (change.recreate or change.consent_only)
     told, uncertain = _remembering(work, before, start.baseline), start.uncertain
+    anew = (change.void or change.create) and not change.consent_only
     if anew:  # until the audience was created or replaced, Batch may hold everybody who was told
         told, uncertain = told.model_copy(update={"files": ()}), (*told.files, *uncertain)
-    elif not (change.recreate or change.consent_only or change.consent_refused):
+    elif not (change.consent_only or change.consent_refused):
         uncertain = ()  # all of them are asserted by what is about to be sent
     trusted = (told.trusted or anew) and not any(batch.replace for batch in work.batches)
-    creates = change.create and anew
     pending = Pending(
         op="write",
         plan=work.tools.digest,
         started=work.tools.clock(),
-        create=creates,
+        create=work.creates,
         file=file,
         batches=work.batches,
     )
@@ -177,11 +178,11 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
             "baseline": told.model_copy(update={"trusted": trusted}),
             "pending": pending,
             "uncertain": uncertain,
-            "last_write": _last_write(before.known) if before and not creates else None,
-            "created": None if creates else start.created,
+            "last_write": _last_write(before.known) if before and not work.creates else None,
+            "created": None if work.creates else start.created,
         }
     )
-    return books.begin(target) if work.batches or change.create else target
+    return books.begin(target) if work.batches or work.creates else target
 
 
 def _remembering(work: Work, before: Standing | None, told: Baseline) -> Baseline:
@@ -213,26 +214,6 @@ def _last_write(known: TargetState) -> LastWrite | None:
     if begun is not None and begun.create:
         return LastWrite(token=None, sent_at=begun.started, applied=False)
     return known.last_write
-
-
-def _started_anew(work: Work, target: TargetState) -> TargetState:
-    """Deletes an audience that is to be created again: what was told stays told until it is gone."""
-    assert target.pending is not None
-    if target.pending.create:
-        work.sent.alone.append("done")
-        return target
-    remove(work)
-    target = target.model_copy(
-        update={
-            "baseline": target.baseline.model_copy(update={"files": (), "trusted": True}),
-            "pending": target.pending.model_copy(update={"create": True}),
-            "uncertain": (),
-            "last_write": None,
-            "created": None,
-        }
-    )
-    work.tools.books.put(target)
-    return target
 
 
 def _wait_for_last_run(work: Work, target: TargetState) -> None:

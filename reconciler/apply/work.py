@@ -64,6 +64,16 @@ class Work:
         """What may be sent: all of it, or the consent removals alone."""
         return self.change.consent_batches if self.change.consent_only else self.change.batches
 
+    @property
+    def creates(self) -> bool:
+        """Whether the audience is to be created."""
+        return self.change.create and not self.change.consent_only
+
+    @property
+    def recreates(self) -> bool:
+        """Whether it is to be deleted before."""
+        return self.change.recreate and not self.change.consent_only
+
     def wait_for(self, token: str | None, *, replaced_ok: bool = False) -> None:
         """Waits until the write of `token` (None: the last one) is APPLIED; raises BatchError when that does not come.
 

@@ -109,6 +109,31 @@ def test_an_audience_about_to_be_deleted_and_created_again_is_not_forgotten(tmp_
         assert set(shop.held(MEP10)) >= {pid for pid, one in shop.world.people.items() if one.ok}
 
 
+RECREATION = ["2,state: end", "3,state: begin", "4,state: begin", "1,ack: end"]
+"""The deletion is intended; it is done; the creation is done; the first request begins."""
+
+
+@pytest.mark.parametrize("at", RECREATION)
+@pytest.mark.parametrize("saved_plan", [False, True], ids=["plan", "saved plan"])
+def test_a_recreation_goes_on_from_wherever_it_was_cut_off(tmp_path: Path, at: str, saved_plan: bool) -> None:
+    with dying(tmp_path, replace(everybody("l3"), more=RECREATED)) as (shop, warm):
+        withdrawn, gone, *_ = shop.held(MEP10)
+        mep(shop, MEP10, "stranger")
+        withdraw(shop, withdrawn)
+        leave(shop, gone)
+        plan = saved(shop, tmp_path / "plan") if saved_plan else ""
+        die(shop, warm, at, plan=plan)
+        done = shop.command("apply", plan, "--format", "json") if plan else shop.apply()
+        assert done.code == 0, done
+        if plan:
+            sums = done.plan["changes"][0]["requests"]
+            assert sums["planned"] == sums["done"] == 3, done
+        shop.post("settle")
+        assert not {withdrawn, gone} & set(shop.held(MEP10))
+        assert shop.apply().code == 0, "a stranger who is left is seen by the count once nothing is uncertain"
+        shop.converged()
+
+
 def test_guards_keep_their_measure_after_a_recreation_that_was_cut_off(tmp_path: Path) -> None:
     with dying(tmp_path, replace(everybody("l3"), more=RECREATED)) as (shop, warm):
         told = list(shop.held(MEP10))
