@@ -36,7 +36,7 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent) -> 
         rules=old.rules if change.consent_only else RULES,
         identifier=fresh.identifier,
         refusals=refusals,
-        trusted=old.trusted or (change.full and not change.consent_only),
+        trusted=old.trusted or change.full,
     )
     return template.model_copy(
         update={
@@ -47,7 +47,7 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent) -> 
             "pending": None,
             "plan": target.plan if change.consent_only else tools.digest,
             "inputs": "" if change.consent_only or change.forget or refused else template.inputs,
-            "uncertain": target.uncertain if change.consent_only or change.consent_refused else (),
+            "uncertain": target.uncertain if change.narrowed else (),
             "last_write": last_write(sent.tokens, sent.last_at) if sent.last_at is not None else target.last_write,
             "once_done": tuple(sorted({*target.once_done, *template.once_done})),
         }
@@ -72,10 +72,9 @@ def _count_and_refusals(
 ) -> tuple[int, DataFile | None]:
     """Members after the commit and the file of refusals; counted anew where not all that was planned was done."""
     before, pending = target.baseline.refusals, target.pending
-    narrowed = change.consent_only or change.consent_refused
     if pending is None or pending.file is None:
-        return (target.baseline.count if narrowed else change.counts.after), before
-    if not refused and not narrowed and before is None:
+        return (target.baseline.count if change.narrowed else change.counts.after), before
+    if not refused and not change.narrowed and before is None:
         return change.counts.after, None
     store = tools.books.store
     with tools.engines.lent(120) as engine:
@@ -92,7 +91,7 @@ def _count_and_refusals(
         known = layers_of.told(engine, told, (), attributes=target.baseline.attributes, path_of=store.path_of)
         count = engine.count(f"SELECT count(*) FROM {known.told}") if known.told else 0
         file = kept(tools, change.target_key, local, rows, in_part)
-    return count if refused or narrowed else change.counts.after, file
+    return count if refused or change.narrowed else change.counts.after, file
 
 
 def _folded(

@@ -15,7 +15,7 @@ from reconciler.apply.sent import Sent
 from reconciler.apply.settle import settle
 from reconciler.apply.target import carry_out
 from reconciler.apply.tools import Progress, Tools
-from reconciler.apply.work import Work
+from reconciler.apply.work import Work, let_through
 from reconciler.batch.transport import Cancelled
 from reconciler.errors import BatchctlError
 from reconciler.plan import Change, Op, Outcome, Plan
@@ -100,7 +100,7 @@ def _carried_out(change: Change, tools: Tools, *, awaited: bool) -> Change:
     if change.op is Op.NONE:
         return untouched(change, Outcome.NONE)
     sent = Sent()
-    work = Work(change=change, tools=tools, sent=sent)
+    work = Work(change=let_through(change), tools=tools, sent=sent)
     error: BatchctlError | None = None
     try:
         carry_out(work, awaited=awaited)
@@ -109,7 +109,7 @@ def _carried_out(change: Change, tools: Tools, *, awaited: bool) -> Change:
     except Exception as fault:  # noqa: BLE001
         tools.noticed(fault)
         error = unforeseen(fault)
-    result = with_rejects(judged(work, error), work)
+    result = with_rejects(judged(change, work, error), work)
     word = {Outcome.DONE: "done", Outcome.REFUSED: "refused"}.get(result.outcome, "failed")
     word = "stopped" if isinstance(error, Cancelled) else word
     tools.progress(

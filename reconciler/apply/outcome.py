@@ -19,11 +19,11 @@ def untouched(change: Change, outcome: Outcome) -> Change:
     return change.model_copy(update={"outcome": outcome})
 
 
-def judged(work: Work, error: BatchctlError | None) -> Change:
-    """The change with its outcome, sums and, if it stopped, why."""
-    change, sent = work.change, work.sent
+def judged(change: Change, work: Work, error: BatchctlError | None) -> Change:
+    """The change that was planned with the outcome of what was carried out of it, sums and, if it stopped, why."""
+    sent = work.sent
     accepted = merged(sent.accepted)
-    requests, writes = _requests(work, accepted, error)
+    requests, writes = _requests(change, work, accepted, error)
     rows = Totals(
         planned=change.rows.planned,
         done=size(accepted) - len(sent.refused),
@@ -56,11 +56,11 @@ def _outcome(work: Work, error: BatchctlError | None) -> Outcome:
     return Outcome.NOT_ATTEMPTED if isinstance(error, Cancelled) else Outcome.FAILED
 
 
-def _requests(work: Work, accepted: Ranges, error: BatchctlError | None) -> tuple[Totals, Writes]:
+def _requests(change: Change, work: Work, accepted: Ranges, error: BatchctlError | None) -> tuple[Totals, Writes]:
     """What became of the planned requests, by their rows, creations and deletions by themselves; and what went out."""
-    change, sent = work.change, work.sent
-    ends = {batch(n): _end(one, batch(n), sent, accepted) for n, one in enumerate(work.batches)}
-    alone = change.request_totals.planned - change.request_totals.refused - len(work.batches)
+    sent, batches = work.sent, work.change.batches
+    ends = {batch(n): _end(one, batch(n), sent, accepted) for n, one in enumerate(batches)}
+    alone = change.request_totals.planned - change.request_totals.refused - len(batches)
     for number in range(alone):
         known = number < len(sent.alone)
         ends[single(number)] = "done" if error is None else sent.alone[number] if known else "not_attempted"

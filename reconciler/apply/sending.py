@@ -57,7 +57,7 @@ class Sender:
         """All batches in order, less the rows acknowledged already; raises BatchError when it cannot go on, and in the
         end when rows of a batch were given up, so that they stop nobody in the others."""
         given_up: list[Refused4xx] = []
-        for number, batch in enumerate(self.work.batches):
+        for number, batch in enumerate(self.change.batches):
             todo = subtract(((batch.start, batch.stop),), merged(self.sent.accepted))
             if not todo:
                 continue
@@ -278,7 +278,7 @@ class Sender:
 
     def _report(self, step: str = "sending") -> None:
         done = sum(stop - start for start, stop in self.sent.accepted)
-        total = sum(batch.stop - batch.start for batch in self.work.batches)
+        total = sum(batch.stop - batch.start for batch in self.change.batches)
         change = self.change
         self.work.tools.progress(
             Progress(

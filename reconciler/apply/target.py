@@ -52,7 +52,7 @@ def _carry_out(work: Work) -> None:
     if _done_before(work):
         _report_again(work)
         return
-    match Op.DELTA if work.change.consent_only else work.change.op:
+    match work.change.op:
         case Op.NONE:
             return
         case Op.FORGET:
@@ -70,18 +70,18 @@ def _done_before(work: Work) -> bool:
     """Whether the same saved plan has done this already, and was cut off in another target."""
     change = work.change
     known = work.tools.books.state.target(change.target_key)
-    if known is None:
-        return change.forget or change.op in (Op.DELETE, Op.FORGET)
+    if known is None:  # given up, whatever a guard lets through now
+        return change.forget or change.consent_only or change.op in (Op.DELETE, Op.FORGET)
     return known.pending is None and known.plan == work.tools.digest
 
 
 def _report_again(work: Work) -> None:
     """What became of rows that an earlier run of the same saved plan has sent: they are part of its sum."""
     change, tools = work.change, work.tools
-    work.sent.accepted += [(batch.start, batch.stop) for batch in work.batches]
+    work.sent.accepted += [(batch.start, batch.stop) for batch in change.batches]
     known = tools.books.state.target(change.target_key)
     kept = known.baseline.refusals if known else None
-    if kept is not None and change.file is not None and work.batches:
+    if kept is not None and change.file is not None and change.batches:
         work.file = tools.staging / change.file.path
         with tools.engines.lent(120) as engine:
             work.sent.refused += refusals.found(engine, kept=tools.books.store.path_of(kept), file=work.file)
@@ -113,40 +113,41 @@ def _wait_out(work: Work, before: Standing | None) -> None:
 def _write(work: Work, before: Standing | None) -> None:
     """Rows, and before them the creation of their audience, which has been deleted first where that is wanted."""
     change, books = work.change, work.tools.books
-    if work.batches or work.creates:
+    if change.batches or change.create:
         _wait_out(work, before)
     in_flight = False
     if before is not None and _same_intent(before.known, work):
         target, in_flight = before.known, before.acked.in_flight is not None
         work.sent.goes_on(before.acked)
-        work.sent.alone += ["done"] if work.recreates else []
+        work.sent.alone += ["done"] if change.recreate else []
     else:
-        if work.recreates:
+        if change.recreate:
             _delete(work, before)
             before = books.standing(change.target_key)
         target = _intent(work, before)
-    if work.creates and target.created is None:
+    if change.create and target.created is None:
         target = create(work, target)
     else:
-        work.sent.alone += ["done"] if work.creates else []  # by an earlier run of the same plan
-        if work.batches:
+        work.sent.alone += ["done"] if change.create else []  # by an earlier run of the same plan
+        if change.batches:
             _wait_for_last_run(work, target)
-    if work.batches and change.file is not None:
+    if change.batches and change.file is not None:
         _send(work, target, in_flight=in_flight)
     work.step("committing")
     after = committed(work.tools, change, target, work.sent)
     refused = change.counts.refused_before or work.sent.refused
-    if change.forget and not change.consent_only and not refused:  # who could not be removed is not forgotten
+    if change.forget and not refused:  # who could not be removed is not forgotten
         books.drop(change.target_key)
     else:
-        books.put(after if change.repairs is None or change.consent_only else recounted(work, after))
+        books.put(after if change.repairs is None else recounted(work, after))
 
 
 def _same_intent(known: TargetState, work: Work) -> bool:
     """The same saved plan, of which a guard lets through what it did then: else its open rows are another intent's."""
     pending = known.pending
-    same = pending is not None and pending.op == "write" and pending.plan == work.tools.digest
-    return same and pending is not None and pending.batches == work.batches
+    if pending is None or pending.op != "write":
+        return False
+    return (pending.plan, pending.batches) == (work.tools.digest, work.change.batches)
 
 
 def _intent(work: Work, before: Standing | None) -> TargetState:
@@ -155,34 +156,42 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
     change, books = work.change, work.tools.books
     start = _start(change, before)
     file: DataFile | None = None
-    if change.file is not None and work.batches:
+    if change.file is not None and change.batches:
         local = work.tools.staging / change.file.path
         file = books.take(local, change.target_key, "delta", rows=change.file.rows)
-    told, uncertain = _remembering(work, before, start.baseline), start.uncertain
-    anew = (change.void or change.create) and not change.consent_only
-    if anew:  # until the audience was created or replaced, Batch may hold everybody who was told
-        told, uncertain = told.model_copy(update={"files": ()}), (*told.files, *uncertain)
-    elif not (change.consent_only or change.consent_refused):
-        uncertain = ()  # all of them are asserted by what is about to be sent
-    trusted = (told.trusted or anew) and not any(batch.replace for batch in work.batches)
+    told = _remembering(work, before, start.baseline)
+    trusted = (told.trusted or change.void) and not any(batch.replace for batch in change.batches)
+    if change.void:
+        told = told.model_copy(update={"files": ()})
     pending = Pending(
         op="write",
         plan=work.tools.digest,
         started=work.tools.clock(),
-        create=work.creates,
+        create=change.create,
         file=file,
-        batches=work.batches,
+        batches=change.batches,
     )
     target = start.model_copy(
         update={
             "baseline": told.model_copy(update={"trusted": trusted}),
             "pending": pending,
-            "uncertain": uncertain,
-            "last_write": _last_write(before.known) if before and not work.creates else None,
-            "created": None if work.creates else start.created,
+            "uncertain": _uncertain(change, start),
+            "last_write": _last_write(before.known) if before and not change.create else None,
+            "created": None if change.create else start.created,
         }
     )
-    return books.begin(target) if work.batches or work.creates else target
+    return books.begin(target) if change.batches or change.create else target
+
+
+def _uncertain(change: Change, start: TargetState) -> tuple[DataFile, ...]:
+    """Rows whose fate is unknown beside those that are about to be sent, which assert all others that were uncertain.
+
+    Until an audience that starts anew was created or replaced, Batch may hold everybody who was told. What a guard
+    keeps back asserts nothing.
+    """
+    if change.void:
+        return (*start.baseline.files, *start.uncertain)
+    return start.uncertain if change.narrowed else ()
 
 
 def _remembering(work: Work, before: Standing | None, told: Baseline) -> Baseline:
@@ -227,7 +236,7 @@ def _wait_for_last_run(work: Work, target: TargetState) -> None:
     work.step("indexing")
     for token in last.earlier if recent else ():
         work.wait_for(token, replaced_ok=True)
-    replaces = any(batch.replace for batch in work.batches)
+    replaces = any(batch.replace for batch in work.change.batches)
     work.wait_for(last.token, replaced_ok=replaces)
     if replaces and last.token is not None:
         work.wait_for(None, replaced_ok=True)  # before a replace nobody else's write may be in flight either

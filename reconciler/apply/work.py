@@ -10,8 +10,7 @@ from reconciler.apply.tools import Progress, Tools
 from reconciler.batch import barrier
 from reconciler.batch.client import Client
 from reconciler.errors import BatchError
-from reconciler.plan import Change
-from reconciler.state.state import Batch
+from reconciler.plan import Change, Op
 
 
 class Vanished(BatchError):
@@ -33,11 +32,21 @@ class Overwritten(BatchError):
     """A replace that is not ours: what Batch holds is not known any more."""
 
 
+def let_through(change: Change) -> Change:
+    """What a guard leaves of a refused change: a delta of its removals for consent, which says nothing else of the
+    target. Of any other change all of it."""
+    if not change.consent_only:
+        return change
+    no = dict.fromkeys(("create", "recreate", "full", "void", "forget"), False)
+    return change.model_copy(update={**no, "op": Op.DELTA, "batches": change.consent_batches, "repairs": None})
+
+
 @dataclass(slots=True)
 class Work:
     """One change being carried out."""
 
     change: Change
+    """What of it may be done, see `let_through`."""
     tools: Tools
     sent: Sent
     file: Path | None = None
@@ -54,25 +63,10 @@ class Work:
 
     def step(self, name: str) -> None:
         """Tells whoever watches."""
-        total = sum(batch.stop - batch.start for batch in self.batches)
+        total = sum(batch.stop - batch.start for batch in self.change.batches)
         self.tools.progress(
             Progress(address=self.change.address, destination=self.change.destination, step=name, total=total)
         )
-
-    @property
-    def batches(self) -> tuple[Batch, ...]:
-        """What may be sent: all of it, or the consent removals alone."""
-        return self.change.consent_batches if self.change.consent_only else self.change.batches
-
-    @property
-    def creates(self) -> bool:
-        """Whether the audience is to be created."""
-        return self.change.create and not self.change.consent_only
-
-    @property
-    def recreates(self) -> bool:
-        """Whether it is to be deleted before."""
-        return self.change.recreate and not self.change.consent_only
 
     def wait_for(self, token: str | None, *, replaced_ok: bool = False) -> None:
         """Waits until the write of `token` (None: the last one) is APPLIED; raises BatchError when that does not come.

@@ -189,9 +189,14 @@ class Change(_Value):
     error: str = ""
 
     @property
+    def narrowed(self) -> bool:
+        """A guard keeps a part of it back: who was uncertain before may be so still after its commit."""
+        return self.consent_only or self.consent_refused
+
+    @property
     def consent_rows(self) -> int:
         """Removals for consent that are planned; of a change that starts anew, which leaves nobody, once refused."""
-        planned = not self.void or self.consent_only or self.consent_refused
+        planned = not self.void or self.narrowed
         return sum(batch.stop - batch.start for batch in self.consent_batches) if planned else 0
 
     @property
