@@ -1,4 +1,4 @@
-"""One change from intent to commit: intent → (create → barrier) → batches → acknowledgements → one committing write."""
+"""One change from intent to commit, by the protocol of this room: (delete →) intent → (create →) batches → commit."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from reconciler.data.bodies import MEMORY, Bodies
 from reconciler.plan import Change, Op
 from reconciler.plan.target_state import SETTINGS
 from reconciler.state.standing import Standing
-from reconciler.state.state import Baseline, DataFile, LastWrite, Pending, TargetState
+from reconciler.state.state import Baseline, DataFile, Pending, TargetState
 
 DOCUMENTED = (*SETTINGS, "id_type", "links", "created", "owned_since")
-"""Of a change's state after its commit, what its intent says already."""
+"""What an intent records of the plan's documents: a later run may have to end the target without them."""
 NOTHING_DONE: dict[str, object] = {
     "committed": False,
     "last_full": None,
@@ -26,7 +26,7 @@ NOTHING_DONE: dict[str, object] = {
     "inputs": "",
     "once_done": (),
 }
-"""Of a new target, what is true only after its commit."""
+"""Of the state after a commit, what is not true of a new target until then."""
 
 
 def carry_out(work: Work, *, awaited: bool = False) -> None:
@@ -176,7 +176,7 @@ def _intent(work: Work, before: Standing | None) -> TargetState:
             "baseline": told.model_copy(update={"trusted": trusted}),
             "pending": pending,
             "uncertain": _uncertain(change, start),
-            "last_write": _last_write(before.known) if before and not change.create else None,
+            "last_write": None if change.create else start.last_write,
             "created": None if change.create else start.created,
         }
     )
@@ -215,14 +215,6 @@ def _start(change: Change, before: Standing | None) -> TargetState:
     types = {"attributes": change.state.baseline.attributes}
     told = before.folded.baseline.model_copy(update=types)
     return before.folded.model_copy(update={**documents, "baseline": told})
-
-
-def _last_write(known: TargetState) -> LastWrite | None:
-    """What has to be APPLIED before anything else is sent: the creation itself when nobody saw its end."""
-    begun = known.pending if known.created is None else None
-    if begun is not None and begun.create:
-        return LastWrite(token=None, sent_at=begun.started, applied=False)
-    return known.last_write
 
 
 def _wait_for_last_run(work: Work, target: TargetState) -> None:

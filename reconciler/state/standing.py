@@ -65,7 +65,10 @@ class Standing:
 def stand(known: TargetState, acked: Acked) -> Standing:
     """Folds the acknowledgements of a pending intent into what is known of its target."""
     pending = known.pending
-    if pending is None or pending.op != "write" or pending.file is None:
+    if pending is not None and pending.create and known.created is None:  # nobody saw the end of the creation
+        begun = LastWrite(token=None, sent_at=pending.started, applied=False)
+        known = known.model_copy(update={"last_write": begun})
+    if pending is None or pending.file is None:
         return Standing(known=known, layers=known.baseline.files, unsure=known.uncertain, acked=acked)
     layers = known.baseline.files
     if acked.told:
