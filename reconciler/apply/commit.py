@@ -46,7 +46,7 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent) -> 
             "committed": target.committed or not change.consent_only,
             "pending": None,
             "plan": target.plan if change.consent_only else tools.digest,
-            "inputs": "" if change.consent_only or change.forget or refused else template.inputs,
+            "inputs": "" if change.narrowed or change.forget or refused else template.inputs,
             "uncertain": target.uncertain if change.narrowed else (),
             "last_write": last_write(sent.tokens, sent.last_at) if sent.last_at is not None else target.last_write,
             "once_done": tuple(sorted({*target.once_done, *template.once_done})),

@@ -86,6 +86,23 @@ def test_removals_for_consent_beyond_their_limit_are_refused_by_themselves(tmp_p
         assert set(shop.held(CEP)) == {"stranger", *told}
 
 
+def test_removals_for_consent_that_are_refused_are_planned_again_from_the_same_files(tmp_path: Path) -> None:
+    with shop_of(tmp_path, replace(L["l3"], more=STRICT), count=60) as shop:
+        shop.turn()
+        told = list(shop.held(MEP10))
+        shop.world.people["p901"] = replace(shop.world.people[told[0]], pid="p901")
+        withdraw(shop, *told[:20])
+        done = shop.apply()
+        (change,) = done.plan["changes"]
+        assert (done.code, change["rows"]["done"], change["consent"]["refused"]["rule"]) == (
+            4,
+            1,
+            "max_consent_percent",
+        )
+        again = shop.plan()
+        assert (again.code, rules(again), again.plan["totals"]["planned"]) == (2, {"max_consent_percent"}, 20), again
+
+
 def test_a_replace_that_is_not_refused_sends_no_removal(tmp_path: Path) -> None:
     with shop_of(tmp_path, replace(L["l6"], more=STRICT), count=60) as shop:
         shop.turn()
