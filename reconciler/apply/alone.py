@@ -38,7 +38,8 @@ def create(work: Work, target: TargetState) -> TargetState:
             try:
                 token = client.create(name, id_type, change.display_name or "").token
             except Refused4xx as error:
-                if error.forbidden or client.view(name, id_type) is None:
+                found = None if error.forbidden else client.view(name, id_type)
+                if found is None or not as_created(found, id_type):
                     raise
         found = barrier.wait_present(client, name, id_type, deadline=work.tools.deadline, cancel=work.tools.cancel)
         if found is None:

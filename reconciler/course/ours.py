@@ -12,9 +12,11 @@ def is_ours(observed: Observed, known: TargetState) -> bool:
 
     A date that Batch does not report cannot differ: what we committed stays ours.
     """
-    if known.created is None and not known.committed:
+    if observed.created is None and (known.created or known.committed):
+        return True
+    if known.created is None:
         return as_created(observed, known.id_type)
-    return known.created is None or observed.created is None or known.created == observed.created
+    return known.created == observed.created
 
 
 def as_created(observed: Observed, id_type: IdType) -> bool:

@@ -16,6 +16,8 @@ from reconciler.emulator import Options, parse_switches, running
 from tests.apply.people import LINKS, Link, night, opened
 from tests.apply.shop import KEYS, Shop, document
 from tests.apply.warm import Warm
+from tests.batch.between import between
+from tests.batch.kit import Seen
 
 L = {link.name: link for link in LINKS}
 RECREATE = "allow: {recreate: true, remove_percent: 100, until: 2999-01-01, reason: tests}\n"
@@ -263,3 +265,35 @@ def test_a_tag_that_is_gone_does_not_come_back_where_adds_merge(tmp_path: Path) 
             }
             plan = shop.turn()
             assert plan["cost"]["requests"] == plan["cost"]["minimum"] + (len(tags) == 1)
+
+
+def theirs(shop: Shop) -> None:
+    """Somebody else creates an audience by our name, with somebody in it."""
+    cep(shop, "audiences/create", name=CEP, display_name="theirs", type="custom_ids")
+    cep(shop, "audiences/update", name=CEP, ids=[{"action": "add", "id": "stranger"}])
+    shop.post("settle")
+
+
+def test_an_audience_that_somebody_else_creates_first_is_not_ours(tmp_path: Path) -> None:
+    def fate(seen: Seen) -> None:
+        if seen.path.endswith("audiences/create"):
+            theirs(shop)
+
+    with shop_of(tmp_path, L["l6"]) as shop:
+        with between(shop.url, fate) as network:
+            done = shop.apply(BATCHCTL_API_URL=network.url)
+        assert (done.code, outcomes(done)[CEP], list(shop.held(CEP))) == (1, "failed", ["stranger"]), done
+        done = shop.apply()
+        assert (done.code, rules(done), list(shop.held(CEP))) == (4, {"exists"}, ["stranger"]), done
+
+
+def test_an_audience_that_vanished_is_not_ours_where_somebody_else_created_it_again(tmp_path: Path) -> None:
+    with shop_of(tmp_path / "shop", L["l6"]) as shop, Warm(tmp_path) as warm:
+        shop.turn()
+        shop.post("delete-audience", name=CEP)
+        shop.write()
+        environ = {**KEYS, "BATCHCTL_API_URL": shop.url, "BATCHCTL_CRASH_AT": "2,state: end"}
+        assert warm.run("apply", "-C", str(shop.root), "--auto-approve", **environ) < 0, warm.said
+        theirs(shop)
+        done = shop.apply()
+        assert (done.code, rules(done), list(shop.held(CEP))) == (4, {"exists"}, ["stranger"]), done
