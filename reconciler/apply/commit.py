@@ -11,7 +11,7 @@ from reconciler.data import baseline as layers_of
 from reconciler.data import refusals
 from reconciler.data.checks import RULES
 from reconciler.plan import Change
-from reconciler.state.standing import last_write, merged, size, without
+from reconciler.state.standing import intended, last_write, merged, size, without
 from reconciler.state.state import Baseline, DataFile, TargetState
 
 FOLD_SHARE = 0.5
@@ -79,7 +79,8 @@ def _count_and_refusals(
     store = tools.books.store
     with tools.engines.lent(120) as engine:
         local = engine.path("refusals")
-        sent = layers_of.counted(pending.file)
+        asserted = None if change.void else intended(pending)  # an audience that starts anew holds nobody else
+        sent = layers_of.counted(pending.file.model_copy(update={"ranges": asserted}))
         rows, in_part = refusals.record(
             engine,
             before=store.path_of(before, verify=True) if before else None,

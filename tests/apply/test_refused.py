@@ -11,7 +11,8 @@ import pytest
 
 from tests.apply.people import opened
 from tests.apply.shop import Shop
-from tests.apply.test_anew import BRIEF, leave, mep
+from tests.apply.test_anew import BRIEF, STRICT, leave, mep, withdraw
+from tests.apply.test_cut_off import everybody, joined
 from tests.apply.test_rules import CEP, DATA, MEP10, PROFILES, L, outcomes, shop_of
 from tests.apply.test_switches import SOAK
 from tests.batch.kit import Answer, Say, Seen, serving
@@ -271,6 +272,38 @@ def test_what_batch_stored_of_a_row_it_refused_in_part_is_not_forgotten(tmp_path
         assert shop.apply().code == 0
         shop.converged()
         assert bool(shop.held(PROFILES)) == (how == "is back")
+
+
+@pytest.mark.parametrize("kept_back", ["consent", "the rest"])
+def test_what_batch_stored_in_part_is_not_forgotten_where_a_guard_keeps_its_row_back(
+    tmp_path: Path, kept_back: str
+) -> None:
+    with shop_of(tmp_path, replace(everybody("l8"), more=STRICT), count=20) as shop:
+        shop.turn()
+        withdrawn, *others = shop.held(PROFILES)
+        joined(shop, "p901", "p902")
+        shop.post("faults", partial=1)
+        assert shop.apply().code == 7
+        shop.post("faults", partial=0)
+        assert {"p901", "p902"} <= set(shop.held(PROFILES))
+        if kept_back == "consent":
+            joined(shop, "p903")
+            withdraw(shop, "p901", "p902", withdrawn, *others[:5])
+            expected = "max_consent_percent"
+        else:
+            people = shop.world.people
+            people.update({pid: replace(people[pid], tier="changed") for pid in ("p901", "p902")})
+            people.update({f"{pid} again": people[pid] for pid in others})
+            withdraw(shop, withdrawn)
+            expected = "max_reject_percent"
+        done = shop.apply()
+        (change,) = done.plan["changes"]
+        refused = change["refused"] or change["consent"]["refused"]
+        assert (done.code, refused["rule"], change["rows"]["done"]) == (4, expected, 1), done
+        shop.world.links["l8"] = everybody("l8")
+        leave(shop, *(name for name in shop.world.people if name in ("p901", "p902") or " again" in name))
+        assert shop.apply().code == 0
+        shop.converged()
 
 
 def test_profiles_that_were_all_refused_in_part_are_unset_when_their_link_goes(tmp_path: Path) -> None:
