@@ -20,7 +20,10 @@ FOLD_FILES = 100
 
 
 def committed(tools: Tools, change: Change, target: TargetState, sent: Sent) -> TargetState:
-    """The target after everything intended was accepted; `target` is its state with the intent."""
+    """The target after everything intended was accepted; `target` is its state with the intent.
+
+    Removals for consent alone change nothing but who is told: the rest of the change is still to be made.
+    """
     assert change.state is not None
     refused = tuple(dict(sent.refused).items())
     told = _told(target, merged(sent.accepted), refused)
@@ -43,13 +46,12 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent) -> 
             "baseline": base,
             "created": target.created,
             "owned_since": target.owned_since,
-            "committed": target.committed or not change.consent_only,
             "pending": None,
-            "plan": target.plan if change.consent_only else tools.digest,
             "inputs": "" if change.narrowed or change.forget or refused else template.inputs,
             "uncertain": target.uncertain if change.narrowed else (),
             "last_write": last_write(sent.tokens, sent.last_at) if sent.last_at is not None else target.last_write,
             "once_done": tuple(sorted({*target.once_done, *template.once_done})),
+            **({} if change.consent_only else {"committed": True, "plan": tools.digest}),
         }
     )
 
