@@ -88,7 +88,7 @@ def _report_again(work: Work) -> None:
 
 
 def _delete(work: Work, before: Standing | None) -> None:
-    """Until it is gone everybody told is told."""
+    """Its intent says nothing of rows: until the audience is gone everybody told is told."""
     if before is not None:
         intent = Pending(op="delete", plan=work.tools.digest, started=work.tools.clock())
         work.tools.books.put(before.folded.model_copy(update={"pending": intent}))
@@ -147,7 +147,8 @@ def _same_intent(known: TargetState, work: Work) -> bool:
     pending = known.pending
     if pending is None or pending.op != "write":
         return False
-    return (pending.plan, pending.batches) == (work.tools.digest, work.change.batches)
+    wanted = (work.tools.digest, work.change.batches, work.change.create)
+    return (pending.plan, pending.batches, pending.create) == wanted
 
 
 def _intent(work: Work, before: Standing | None) -> TargetState:
