@@ -12,7 +12,7 @@ import pytest
 
 from tests.apply.people import Link
 from tests.apply.shop import Shop
-from tests.apply.test_anew import stranger
+from tests.apply.test_anew import STRICT, stranger, withdraw
 from tests.apply.test_cut_off import die, everybody, joined, saved
 from tests.apply.test_rules import CEP, MEP10, PROFILES, L, cep, outcomes, shop_of
 from tests.apply.warm import Warm
@@ -49,6 +49,19 @@ def test_a_push_made_once_that_was_cut_off_is_made_to_its_end(tmp_path: Path, li
         joined(shop, "p901")
         assert shop.apply().code == 0
         assert set(shop.held(held)) == everyone, "it was made"
+
+
+def test_a_push_made_once_is_not_made_while_removals_for_consent_are_refused(tmp_path: Path) -> None:
+    with shop_of(tmp_path, everybody("l3"), count=60) as shop:
+        shop.turn()
+        joined(shop, "p901")
+        withdraw(shop, *list(shop.held(MEP10))[:20])
+        shop.world.links["l3"] = replace(everybody("l3"), more=ONCE + STRICT)
+        assert [shop.apply().code for _ in range(2)] == [4, 4]
+        shop.world.links["l3"] = replace(everybody("l3"), more=ONCE)
+        assert shop.apply().code == 0
+        assert target(shop)["once_done"] == ["segment-link/l3"]
+        shop.converged()
 
 
 def test_settings_of_a_push_made_once_change_without_its_members(tmp_path: Path) -> None:
