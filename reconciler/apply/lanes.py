@@ -27,7 +27,7 @@ WIDTH = 4
 
 @dataclass(slots=True)
 class _Gate:
-    """Opens when a target's outcome is known; `good` says whether those after it may start."""
+    """Opens when a target's outcome is known; `good` says whether those after it may start: what it sent is indexed."""
 
     opened: threading.Event = field(default_factory=threading.Event)
     good: bool = False
@@ -74,15 +74,22 @@ def _one(change: Change, tools: Tools, gates: dict[str, _Gate], *, awaited: bool
     try:
         if change.refused is not None and not change.consent_only:
             result = untouched(change, Outcome.REFUSED)
-            gate.good = change.op is Op.NONE
-        elif not _may_start(change, tools, gates):
-            result = untouched(change, Outcome.NOT_ATTEMPTED)
+            gate.good = True
+        elif _may_start(change, tools, gates):
+            result = _carried_out(change, change, tools, awaited=awaited)
+            gate.good = result.outcome in (Outcome.DONE, Outcome.NONE, Outcome.REFUSED)
         else:
-            result = _carried_out(change, tools, awaited=awaited)
-            gate.good = result.outcome in (Outcome.DONE, Outcome.NONE)
+            result = _consent_alone(change, tools, awaited=awaited)
         return result
     finally:
         gate.opened.set()
+
+
+def _consent_alone(change: Change, tools: Tools, *, awaited: bool) -> Change:
+    """Of a target that may not start because of one before it: whoever withdraws consent waits for nobody."""
+    if tools.cancel.is_set() or not change.consent_batches or change.consent_refused:
+        return untouched(change, Outcome.NOT_ATTEMPTED)
+    return _carried_out(change, change.model_copy(update={"consent_only": True}), tools, awaited=awaited)
 
 
 def _may_start(change: Change, tools: Tools, gates: dict[str, _Gate]) -> bool:
@@ -96,11 +103,12 @@ def _may_start(change: Change, tools: Tools, gates: dict[str, _Gate]) -> bool:
     return not tools.cancel.is_set()
 
 
-def _carried_out(change: Change, tools: Tools, *, awaited: bool) -> Change:
+def _carried_out(change: Change, part: Change, tools: Tools, *, awaited: bool) -> Change:
+    """The change that was planned with what became of it, of which a `part` is carried out, perhaps all."""
     if change.op is Op.NONE:
         return untouched(change, Outcome.NONE)
     sent = Sent()
-    work = Work(change=let_through(change), tools=tools, sent=sent)
+    work = Work(change=let_through(part), tools=tools, sent=sent)
     error: BatchctlError | None = None
     try:
         carry_out(work, awaited=awaited)
@@ -110,8 +118,8 @@ def _carried_out(change: Change, tools: Tools, *, awaited: bool) -> Change:
         tools.noticed(fault)
         error = unforeseen(fault)
     result = with_rejects(judged(change, work, error), work)
-    word = {Outcome.DONE: "done", Outcome.REFUSED: "refused"}.get(result.outcome, "failed")
-    word = "stopped" if isinstance(error, Cancelled) else word
+    words = {Outcome.DONE: "done", Outcome.REFUSED: "refused", Outcome.NOT_ATTEMPTED: "stopped"}
+    word = "stopped" if isinstance(error, Cancelled) else words.get(result.outcome, "failed")
     tools.progress(
         Progress(
             address=change.address,

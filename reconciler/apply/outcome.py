@@ -36,7 +36,7 @@ def judged(change: Change, work: Work, error: BatchctlError | None) -> Change:
     )
     return change.model_copy(
         update={
-            "outcome": _outcome(work, error),
+            "outcome": _outcome(change, work, error),
             "rows": rows,
             "request_totals": requests,
             "writes": writes,
@@ -48,9 +48,11 @@ def judged(change: Change, work: Work, error: BatchctlError | None) -> Change:
     )
 
 
-def _outcome(work: Work, error: BatchctlError | None) -> Outcome:
+def _outcome(change: Change, work: Work, error: BatchctlError | None) -> Outcome:
+    if error is None and work.change.consent_only:
+        return Outcome.REFUSED if change.consent_only else Outcome.NOT_ATTEMPTED
     if error is None:
-        return Outcome.REFUSED if work.change.consent_only else Outcome.DONE
+        return Outcome.DONE
     if work.sent.uncertain:
         return Outcome.UNKNOWN
     return Outcome.NOT_ATTEMPTED if isinstance(error, Cancelled) else Outcome.FAILED
@@ -61,9 +63,10 @@ def _requests(change: Change, work: Work, accepted: Ranges, error: BatchctlError
     sent, batches = work.sent, work.change.batches
     ends = {batch(n): _end(one, batch(n), sent, accepted) for n, one in enumerate(batches)}
     alone = change.request_totals.planned - change.request_totals.refused - len(batches)
+    whole = error is None and work.change.consent_only == change.consent_only
     for number in range(alone):
         known = number < len(sent.alone)
-        ends[single(number)] = "done" if error is None else sent.alone[number] if known else "not_attempted"
+        ends[single(number)] = "done" if whole else sent.alone[number] if known else "not_attempted"
     begun = sent.begun & set(ends)
     still = Counter(end for name, end in ends.items() if name not in begun)
     totals = Totals(

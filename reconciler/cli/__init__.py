@@ -10,6 +10,9 @@ __all__ = ["main"]
 def main() -> None:
     """Entry point of ``batchctl``. What tells the version on a stream that takes it imports nothing."""
     if sys.argv[1:] != ["--version"] or not _version_told():
+        from reconciler.cli import ended
+
+        ended.at_once()
         from reconciler.cli.main import main as command_line
 
         command_line()

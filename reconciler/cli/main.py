@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from reconciler import __version__
+from reconciler.cli import ended
 from reconciler.errors import BatchctlError, ExitCode, Usage
 from reconciler.unforeseen import unforeseen
 
@@ -69,7 +70,9 @@ def main() -> None:
     """Entry point: runs a command and turns every outcome into one clear message and a documented exit code."""
     _opened()
     gc.set_threshold(200_000, 20, 50)  # documents, state and plan of thousands of links are no garbage
+    ended.in_order()
     code = run(sys.argv[1:])
+    ended.not_any_more()
     if "_duckdb" not in sys.modules:  # which tells on standard error what nobody took apart
         gc.freeze()  # the process ends: no last look for cycles among all it has made
     sys.exit(code)
@@ -98,7 +101,7 @@ def run(arguments: list[str]) -> int:
         from reconciler.cli.messages import say, wants_json
 
         say("interrupted", "interrupted", json_lines=wants_json(arguments))
-        return int(ExitCode.SIGINT)
+        return ended.code()
     except BatchctlError as error:
         return _reported(error, arguments)
     except BrokenPipeError:

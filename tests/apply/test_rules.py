@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.emulator import Options, parse_switches, running
 from tests.apply.people import LINKS, Link, night, opened
-from tests.apply.shop import KEYS, Shop, document
+from tests.apply.shop import KEYS, Shop
 from tests.apply.warm import Warm
 from tests.batch.between import between
 from tests.batch.kit import Seen
@@ -208,26 +208,6 @@ def forget_members(shop: Shop) -> None:
             one.unlink()
     taken = shop.command("import", "segment-link/l3", MEP10)
     assert taken.code == 0, taken
-
-
-def test_serial_targets_wait_for_the_one_before(tmp_path: Path) -> None:
-    for switches, ends in (((), ["done", "done"]), (("indexing_outcome=stuck",), ["failed", "not_attempted"])):
-        with shop_of(
-            tmp_path / str(len(switches)),
-            replace(L["l3"], where="1 = 1", test=lambda p: True),
-            switches=switches,
-            count=12,
-        ) as shop:
-            shop.project = "max_delete_audiences: 20"
-            shop.retry = "attempts: 2, deadline: 1s"
-            shop.extra = [
-                document("Mapping", "second", "catalogue: people\nidentifier: {custom_id: pid}"),
-                document("Action", "second", "destination: crm\ntype: send_custom_ids\nmapping: second"),
-                document("SegmentLink", "second", "segment: l3\naction: second"),
-            ]
-            shop.activation = "serial"
-            done = shop.apply()
-            assert sorted(one["outcome"] for one in done.plan["changes"]) == ends, done
 
 
 def test_somebody_elses_replace_is_noticed_and_repaired(tmp_path: Path) -> None:
