@@ -246,6 +246,7 @@ def _rules(
         delete=all(link.action.delete for link in target.links) if target else True,
         everybody=course.everybody,
         consent_only=course.target is None and course.refused is not None,
+        made=course.made,
         anew=course.remembers,
         retry_rejects=ground.retry_rejects,
         unsure=standing is not None and bool(standing.unsure),

@@ -36,7 +36,7 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent) -> 
         files=_folded(tools, change, told, fresh.attributes),
         count=count,
         attributes=fresh.attributes,
-        rules=old.rules if change.consent_only else RULES,
+        rules=old.rules if change.consent_only or change.made else RULES,
         identifier=fresh.identifier,
         refusals=refusals,
         trusted=old.trusted or change.full,
@@ -47,7 +47,7 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent) -> 
             "created": target.created,
             "owned_since": target.owned_since,
             "pending": None,
-            "inputs": "" if change.narrowed or change.forget or refused else template.inputs,
+            "inputs": "" if change.narrowed or change.made or change.forget or refused else template.inputs,
             "uncertain": target.uncertain if change.narrowed else (),
             "last_write": last_write(sent.tokens, sent.last_at) if sent.last_at is not None else target.last_write,
             "once_done": target.once_done

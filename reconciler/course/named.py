@@ -4,7 +4,8 @@ An audience, by what Batch lists and what the state says (first line that fits):
 
 | in Batch             | state                          | link          | course                                       |
 |----------------------|--------------------------------|---------------|----------------------------------------------|
-| anything             | every link a `once` that ran   |               | none                                         |
+| gone, not ours       | every link a `once` that ran   |               | none                                         |
+| ours                 | every link a `once` that ran   |               | delta of removals for consent                |
 | absent               | unknown, or deleted by us      |               | create + everybody, void                     |
 | absent               | pending create                 |               | create + everybody, void                     |
 | absent               | ours                           |               | create + everybody, void; the last count     |
@@ -41,14 +42,14 @@ def profiles_course(target: Target, known: TargetState | None, now: datetime) ->
     if known is None:
         return Course(key=target.key, op=Op.FULL, target=target, reason="first upload", everybody=True, void=True)
     if done_once(target, known):
-        return _nothing(target, known, None)
+        return _made(target, known, None)
     return steady_course(target, known, None, now)
 
 
 def audience_course(target: Target, observed: Observed | None, known: TargetState | None, now: datetime) -> Course:
     """The course of one audience that a link names."""
     if known is not None and done_once(target, known):
-        return _nothing(target, known, observed)
+        return _made(target, known, observed)
     if observed is None:
         return _create(target, known)
     if _type_differs(target, observed):
@@ -62,7 +63,7 @@ def audience_course(target: Target, observed: Observed | None, known: TargetStat
 
 def done_once(target: Target, known: TargetState) -> bool:
     """Every link of the target is a one-time push which has been made to its end, under its former address perhaps."""
-    return not (known.pending or known.uncertain) and all(
+    return all(
         link.spec.refresh is not None
         and link.spec.refresh.every == "once"
         and not {link.address, link.spec.moved_from}.isdisjoint(known.once_done)
@@ -85,9 +86,11 @@ def _existing(target: Target, observed: Observed, known: TargetState | None, now
     return _refused(target, observed, known, refusal)
 
 
-def _nothing(target: Target, known: TargetState, observed: Observed | None) -> Course:
+def _made(target: Target, known: TargetState, observed: Observed | None) -> Course:
     reason = "refresh: once, already done"
-    return Course(key=target.key, op=Op.NONE, target=target, known=known, observed=observed, reason=reason)
+    ours = target.key.is_profiles or (observed is not None and is_ours(observed, known))
+    op = Op.DELTA if ours else Op.NONE
+    return Course(key=target.key, op=op, target=target, known=known, observed=observed, reason=reason, made=ours)
 
 
 def _create(target: Target, known: TargetState | None) -> Course:

@@ -46,6 +46,8 @@ class Rules:
     everybody: bool
     consent_only: bool = False
     """Nobody is sent and nobody leaves but who is withheld: an orphan that is kept."""
+    made: bool = False
+    """A one-time push that was made: nobody joins or leaves any more but who is withheld, or was uncertain."""
     anew: bool = False
     """A *replace*, or an audience created anew: who is not sent is gone, and no removal has to be sent."""
     retry_rejects: bool = False
@@ -213,11 +215,12 @@ def _kind(rules: Rules) -> str:
         member = f"CASE WHEN empty AND is_t THEN 'remove' WHEN empty AND len(drops) > 0 THEN 'remove' WHEN empty THEN NULL ELSE {member} END"
     else:
         gone = "'remove'" if rules.delete else f"CASE WHEN {again} THEN 'add' END"
-    return (
+    kind = (
         "CASE WHEN NOT is_d AND (is_t OR is_u) AND withheld THEN 'consent' "
         f"WHEN is_d THEN {member} WHEN held_back THEN CASE WHEN {'is_u' if rules.profiles else again} THEN 'add' END "
         f"WHEN {known} THEN {gone} WHEN is_u THEN 'remove' END"
     )
+    return f"CASE WHEN is_u OR withheld THEN {kind} END" if rules.made else kind
 
 
 def _change(rules: Rules) -> str:

@@ -35,6 +35,8 @@ class Course:
     """The baseline says nothing about what Batch holds (new, replaced or vanished audience)."""
     forget: bool = False
     """Orphan to be emptied: nobody is a member any more, everybody ever told is removed, then it is given up."""
+    made: bool = False
+    """A one-time push that was made to its end: nobody joins or leaves any more but for want of consent."""
     offset: int | None = None
     """nb_ids − baseline count which this full upload answers, 0 where members somebody else added stay: what remains of
     it afterwards is the known offset."""

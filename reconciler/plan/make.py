@@ -105,6 +105,7 @@ def _change(
         full=(course.everybody or course.void) and course.op in (Op.CREATE, Op.ADOPT, Op.FULL),
         void=course.void,
         forget=course.forget,
+        made=course.made,
         repairs=course.offset,
         settings=settings,
         before=_before(course),

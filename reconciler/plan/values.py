@@ -169,6 +169,8 @@ class Change(_Value):
     requests_why: str = ""
     """Why `requests` is above `minimum`, for the cost line."""
     refused: Refusal | None = None
+    made: bool = False
+    """A one-time push that was made: nothing but removals for consent comes of it any more."""
     consent_only: bool = False
     """The change is refused but its consent removals are not."""
     after: tuple[str, ...] = ()

@@ -12,8 +12,8 @@ import pytest
 
 from tests.apply.people import Link
 from tests.apply.shop import Shop
-from tests.apply.test_anew import STRICT, stranger, withdraw
-from tests.apply.test_cut_off import die, everybody, joined, saved
+from tests.apply.test_anew import STRICT, leave, stranger, withdraw
+from tests.apply.test_cut_off import SENT, die, everybody, joined, saved
 from tests.apply.test_rules import CEP, MEP10, PROFILES, L, cep, outcomes, shop_of
 from tests.apply.warm import Warm
 from tests.batch.between import Seen, between
@@ -49,6 +49,38 @@ def test_a_push_made_once_that_was_cut_off_is_made_to_its_end(tmp_path: Path, li
         joined(shop, "p901")
         assert shop.apply().code == 0
         assert set(shop.held(held)) == everyone, "it was made"
+
+
+@pytest.mark.parametrize(("link", "held"), [("l3", MEP10), ("l6", CEP), ("l8", PROFILES)])
+def test_of_a_push_made_once_nothing_comes_any_more_but_removals_for_consent(
+    tmp_path: Path, link: str, held: str
+) -> None:
+    with shop_of(tmp_path / "shop", replace(everybody(link), more=ONCE), count=60) as shop, Warm(tmp_path) as warm:
+        shop.turn()
+        everyone = sorted(shop.held(held))
+        withdrawn, gone, moved, doubtful = everyone[:4]
+        joined(shop, "p901")
+        leave(shop, gone)
+        shop.world.people[moved] = replace(shop.world.people[moved], pts=-1, tier="none")
+        shop.write()
+        assert shop.plan().code == 0, "nobody joins, leaves or changes"
+        withdraw(shop, withdrawn)
+        shop.write()
+        planned = shop.plan()
+        assert (planned.code, planned.plan["totals"]["planned"]) == (2, 1), planned
+        assert shop.apply().code == 0
+        shop.post("settle")
+        assert sorted(shop.held(held)) == everyone[1:]
+        withdraw(shop, doubtful)
+        die(shop, warm, SENT)
+        assert shop.apply().code == 0
+        shop.post("settle")
+        assert sorted(shop.held(held)) == [gone, moved, *everyone[4:]]
+        assert shop.plan().code == 0
+        assert shop.command("state", "verify").code == 0
+        shop.world.links[link] = everybody(link)
+        shop.turn()
+        shop.converged()
 
 
 def test_a_push_made_once_is_not_made_while_removals_for_consent_are_refused(tmp_path: Path) -> None:

@@ -197,11 +197,18 @@ def test_without_delta_upload_everybody_is_sent_when_due(link: Any, hours: int, 
 
 def test_a_one_time_push_is_not_repeated() -> None:
     made = target(links=({"refresh": {"every": "once"}},))
-    assert course(made, seen=observed(made), had=known(made, once_done=("segment-link/vip",))).op is Op.NONE
+    done, other = known(made, once_done=("segment-link/vip",)), {"created": "2020-01-01T00:00:00Z"}
+    assert course(made, seen=observed(made), had=done).made
+    for seen in (None, observed(made, **other)):
+        got = course(made, seen=seen, had=done)
+        assert (got.op, got.made) == (Op.NONE, False), "nobody is in it for whom it was made"
     moved = target(links=({"refresh": {"every": "once"}, "moved_from": "segment-link/former"},))
-    assert course(moved, seen=observed(moved), had=known(moved, once_done=("segment-link/former",))).op is Op.NONE
-    assert course(moved, seen=observed(moved), had=known(moved, once_done=("segment-link/another",))).op is Op.DELTA
-    assert course(made, seen=observed(made), had=known(made)).op is Op.DELTA
+    assert course(moved, seen=observed(moved), had=known(moved, once_done=("segment-link/former",))).made
+    for got in (
+        course(moved, seen=observed(moved), had=known(moved, once_done=("segment-link/another",))),
+        course(made, seen=observed(made), had=known(made)),
+    ):
+        assert (got.op, got.made) == (Op.DELTA, False)
 
 
 def test_an_attribute_never_changes_its_type() -> None:
