@@ -7,6 +7,7 @@ from reconciler.apply.work import NotIndexed, Work
 from reconciler.batch import barrier
 from reconciler.course.ours import as_created
 from reconciler.errors import BatchError, Refused4xx
+from reconciler.observed import Observed
 from reconciler.state.state import TargetState
 
 
@@ -45,11 +46,7 @@ def create(work: Work, target: TargetState) -> TargetState:
         if found is None:
             raise NotIndexed(f"audience {name} was created but is not shown yet", fix="run batchctl apply again later")
         if found.nb_ids and change.target_key.space is Space.MEP10:
-            raise BatchError(
-                f"audience {name} was created, and {found.nb_ids:,} members of a deleted one of its name are back",
-                why="MEP 1.0 cannot list or replace them, so nothing was sent to it",
-                fix="give the audience another name, which begins empty, and delete this one in Batch",
-            )
+            raise _back(work, target, found)
     elif not as_created(found, id_type):
         raise BatchError(
             f"audience {name} exists and is not ours",
@@ -62,3 +59,19 @@ def create(work: Work, target: TargetState) -> TargetState:
     target = target.model_copy(update={"created": found.created, "uncertain": ()})  # nobody is in it
     work.tools.books.put(target)
     return target
+
+
+def _back(work: Work, target: TargetState, found: Observed) -> BatchError:
+    """What to say where members of a deleted audience are back by the name of the new one. Those that were told are
+    uncertain: the next plan asserts or removes each of them."""
+    name, count = target.audience, found.nb_ids or 0
+    told = target.committed and count <= target.baseline.count
+    if told:
+        work.tools.books.put(target.model_copy(update={"created": found.created}))
+    again = "run batchctl apply again: it removes those who are no members any more"
+    other = "give the audience another name, which begins empty, and delete this one in Batch"
+    return BatchError(
+        f"audience {name} was created, and {count:,} members of a deleted one of its name are back",
+        why="MEP 1.0 cannot list or replace them, so nothing was sent to it",
+        fix=again if told else other,
+    )

@@ -267,6 +267,20 @@ def test_an_audience_that_somebody_else_creates_first_is_not_ours(tmp_path: Path
         assert (done.code, rules(done), list(shop.held(CEP))) == (4, {"exists"}, ["stranger"]), done
 
 
+@pytest.mark.parametrize("link", ["l2", "l3", "l6"])
+def test_an_audience_that_comes_back_with_its_members_is_ours(tmp_path: Path, link: str) -> None:
+    with shop_of(tmp_path, L[link], switches=("recreate_after_remove=resurrect_members",)) as shop:
+        shop.turn()
+        shop.post("delete-audience", name={"l2": MEP11, "l3": MEP10, "l6": CEP}[link])
+        night(shop.world, random.Random(3))
+        done = shop.apply()
+        assert done.code == (7 if link == "l3" else 0), done
+        for _ in range(2):
+            done = shop.apply()
+            shop.post("settle")
+        shop.converged()
+
+
 def test_an_audience_that_vanished_is_not_ours_where_somebody_else_created_it_again(tmp_path: Path) -> None:
     with shop_of(tmp_path / "shop", L["l6"]) as shop, Warm(tmp_path) as warm:
         shop.turn()
