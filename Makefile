@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 LANGUAGE_SERVER := node_modules/installed
-WORKERS ?= 2
+WORKERS ?= 3
 SOAKED := $(addprefix tests/apply/test_,kill.py switches.py weather.py storm.py)
 
 .DEFAULT_GOAL := help
@@ -17,7 +17,7 @@ demo: $(INSTALLED) ## the whole job on real purchases against a local Batch
 	$(BIN)/batchctl demo
 
 test: $(INSTALLED) $(LANGUAGE_SERVER) browser lint ## everything CI runs
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 laws: $(INSTALLED) ## the laws of membership over many random worlds; HYPOTHESIS_PROFILE=ci makes it short
 	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-deep} $(BIN)/pytest -n $(WORKERS) tests/laws

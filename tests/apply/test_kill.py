@@ -23,6 +23,7 @@ from tests.apply.shop import ACCOUNTS, KEYS, Shop
 from tests.apply.soak import SOAK, count
 from tests.apply.warm import Warm
 
+LARGER = tuple(link for link in LINKS if SOAK or link.name in ("l1", "l3", "l5", "l8", "l9"))
 SMALL = tuple(link for link in LINKS if link.name in (("l2", "l3", "l4") if SOAK else ("l2", "l4")))
 
 
@@ -76,8 +77,8 @@ def points(folder: Path, prepared: Path, world: World, warm: Warm) -> list[str]:
 
 
 def chosen(names: list[str]) -> list[int]:
-    """All points under soak; else every eighth."""
-    return list(range(1 if SOAK else 4, len(names) + 1, 1 if SOAK else 8))
+    """All points under soak; else every tenth."""
+    return list(range(1 if SOAK else 4, len(names) + 1, 1 if SOAK else 10))
 
 
 def died(shop: Shop, warm: Warm, at: int, names: list[str]) -> bool:
@@ -108,7 +109,7 @@ def test_a_killed_apply_converges_from_every_point(tmp_path: Path, first: bool) 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first-upload", "delta"])
 def test_a_larger_apply_killed_at_random_points(tmp_path: Path, first: bool) -> None:
-    world = prepare(tmp_path / "prepared", first=first, size=3_000 if SOAK else 300)
+    world = prepare(tmp_path / "prepared", first=first, size=3_000 if SOAK else 300, links=LARGER)
     people, chance = dict(world.people), random.Random(3)
     with Warm(tmp_path) as warm:
         names = points(tmp_path, tmp_path / "prepared", world, warm)

@@ -81,7 +81,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=16, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     nights=st.lists(ROWS, min_size=3, max_size=3),
     specs=st.sampled_from([PLAIN, CARRYING, KEYED, BARE, FEEDING]),
