@@ -192,5 +192,6 @@ def _single(number: float) -> float:
 
 def _delta(file: Path) -> Path:
     if not file.exists():
-        duckdb.sql(f"COPY (SELECT 'r' || i AS id, 'k' || i AS kind FROM range({ROWS}) t(i)) TO '{file}'")
+        with duckdb.connect() as engine:
+            engine.execute(f"COPY (SELECT 'r' || i AS id, 'k' || i AS kind FROM range({ROWS}) t(i)) TO '{file}'")
     return file

@@ -260,7 +260,8 @@ def test_the_damaged_file_of_several_is_named(shop: Shop, compression: str) -> N
         file = shop.root / "in" / f"{name}.parquet"
         file.parent.mkdir(exist_ok=True)
         rows = f"SELECT '{name}' || i AS pid, 'tier' || i AS tier FROM range(3000) AS t(i)"
-        duckdb.sql(f"COPY ({rows}) TO '{file}' (FORMAT parquet, COMPRESSION {compression})")
+        with duckdb.connect() as engine:
+            engine.execute(f"COPY ({rows}) TO '{file}' (FORMAT parquet, COMPRESSION {compression})")
     whole = (shop.root / "in" / "b.parquet").read_bytes()
     (shop.root / "in" / "b.parquet").write_bytes(whole[:4] + bytes(byte ^ 0x5A for byte in whole[4:60]) + whole[60:])
     with pytest.raises(SourceError) as raised:

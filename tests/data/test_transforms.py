@@ -27,8 +27,11 @@ from reconciler.spec.transform import parse_transforms
     ],
 )
 def test_transform(text: str | None, steps: list[str], wanted: str | None) -> None:
-    found = duckdb.execute(f"SELECT {transformed('t', parse_transforms(steps))} FROM (SELECT ?::VARCHAR AS t)", [text])
-    assert found.fetchone() == (wanted,)
+    with duckdb.connect() as engine:
+        found = engine.execute(
+            f"SELECT {transformed('t', parse_transforms(steps))} FROM (SELECT ?::VARCHAR AS t)", [text]
+        )
+        assert found.fetchone() == (wanted,)
 
 
 def test_a_text_begins_at_one() -> None:
