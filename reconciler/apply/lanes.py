@@ -80,6 +80,8 @@ def _one(change: Change, tools: Tools, gates: dict[str, _Gate], *, awaited: bool
             gate.good = result.outcome in (Outcome.DONE, Outcome.NONE, Outcome.REFUSED)
         else:
             result = _consent_alone(change, tools, awaited=awaited)
+            if not tools.cancel.is_set():
+                result = result.model_copy(update={"error": result.error or _waits(change, gates)})
         return result
     finally:
         gate.opened.set()
@@ -89,7 +91,14 @@ def _consent_alone(change: Change, tools: Tools, *, awaited: bool) -> Change:
     """Of a target that may not start because of one before it: whoever withdraws consent waits for nobody."""
     if tools.cancel.is_set() or not change.consent_batches or change.consent_refused:
         return untouched(change, Outcome.NOT_ATTEMPTED)
-    return _carried_out(change, change.model_copy(update={"consent_only": True}), tools, awaited=awaited)
+    part = change.model_copy(update={"consent_only": True})
+    rows = change.rows.model_copy(update={"planned": part.planned_rows})  # a *replace* has no need to remove anybody
+    return _carried_out(change.model_copy(update={"rows": rows}), part, tools, awaited=awaited)
+
+
+def _waits(change: Change, gates: dict[str, _Gate]) -> str:
+    names = [key.rpartition("/")[2] for key in change.after if key in gates and not gates[key].good]
+    return f"waits for {', '.join(names)}, which is not done (activation: serial); removals for consent wait for nobody"
 
 
 def _may_start(change: Change, tools: Tools, gates: dict[str, _Gate]) -> bool:

@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.render.planschema import SUMS
 from tests.apply.shop import Done, Shop, document
-from tests.apply.test_anew import leave, withdraw
+from tests.apply.test_anew import leave, stranger, withdraw
 from tests.apply.test_cut_off import everybody, joined
-from tests.apply.test_rules import MEP10, shop_of
+from tests.apply.test_rules import CEP, MEP10, shop_of
 from tests.batch.between import between
 from tests.batch.kit import Say, Seen
 
@@ -18,13 +18,13 @@ FIRST = "first"
 """The audience that is activated first; MEP10 is the second."""
 
 
-def one_after_another(shop: Shop, more: str = "") -> None:
-    """The segment of l3 is activated in another account before."""
+def one_after_another(shop: Shop, more: str = "", segment: str = "l3") -> None:
+    """The segment is activated in another audience before."""
     shop.retry = "attempts: 2, deadline: 1s"
     shop.extra = [
         document("Mapping", "first", "catalogue: people\nidentifier: {custom_id: pid}"),
         document("Action", "first", "destination: crm\ntype: send_custom_ids\nmapping: first"),
-        document("SegmentLink", "first", f"segment: l3\naction: first\naudience: {{name: {FIRST}}}\n{more}"),
+        document("SegmentLink", "first", f"segment: {segment}\naction: first\naudience: {{name: {FIRST}}}\n{more}"),
     ]
     shop.activation = "serial"
 
@@ -87,6 +87,7 @@ def test_who_withdraws_consent_does_not_wait_for_one_that_fails(tmp_path: Path, 
         second = next(one for one in done.plan["changes"] if one["audience"] == MEP10)
         assert (done.code, both(done)) == (7, ["unknown", "not_attempted"]), done
         rows = second["rows"]
+        assert "waits for first, which is not done" in second["error"]
         assert (rows["planned"], rows["done"], rows["not_attempted"]) == (3, 1, 2), done
         for sums in (rows, second["requests"], done.plan["totals"]):
             assert sum(sums[name] for name in SUMS if name != "planned") == sums["planned"], done
@@ -96,4 +97,31 @@ def test_who_withdraws_consent_does_not_wait_for_one_that_fails(tmp_path: Path, 
         assert (done.code, both(done)) == (0, ["done", "done"]), done
         shop.post("settle")
         assert held(shop, *people) == [{"p901"}, {"p901"}]
+        assert shop.plan().code == 0
+
+
+def test_before_a_replace_too(tmp_path: Path) -> None:
+    def fate(seen: Seen) -> Say | None:
+        return Say(503, b"") if seen.body and seen.json.get("name") == FIRST else None
+
+    with shop_of(tmp_path, everybody("l6"), count=60) as shop:
+        one_after_another(shop, segment="l6")
+        assert shop.apply().code == 0
+        shop.post("settle")
+        withdrawn = sorted(told := shop.held(CEP))[:3]
+        stranger(shop)
+        stranger(shop, FIRST)
+        withdraw(shop, *withdrawn)
+        shop.write()
+        with between(shop.url, fate) as network:
+            done = shop.apply(BATCHCTL_API_URL=network.url)
+        second = next(one for one in done.plan["changes"] if one["audience"] == CEP)
+        assert (done.code, second["op"], second["outcome"]) == (7, "full", "not_attempted"), done
+        for sums in (second["rows"], second["requests"], done.plan["totals"]):
+            assert sum(sums[name] for name in SUMS if name != "planned") == sums["planned"], done
+        assert (second["rows"]["done"], second["rows"]["planned"]) == (3, len(told)), done
+        shop.post("settle")
+        assert not set(withdrawn) & set(shop.held(CEP))
+        assert shop.apply().code == 0
+        shop.post("settle")
         assert shop.plan().code == 0
