@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.apply.shop import Shop
 from tests.apply.test_anew import withdraw
 from tests.apply.test_cut_off import everybody, joined
 from tests.apply.test_rules import MEP10, PROFILES, shop_of
@@ -13,15 +16,22 @@ from tests.apply.test_rules import MEP10, PROFILES, shop_of
 LATE = ("p901", "p902", "p903")
 
 
+@contextmanager
+def kept(folder: Path, monkeypatch: pytest.MonkeyPatch, *, encrypted: bool) -> Iterator[Shop]:
+    """A shop after its first night, whose state is encrypted perhaps."""
+    monkeypatch.setenv("STATE_KEY", "a-key-of-the-tests-0001")
+    with shop_of(folder, everybody("l3"), everybody("l8"), count=30) as shop:
+        if encrypted:
+            shop.project += '\nstate: {encryption: {key: "${env:STATE_KEY}", enforced: true}}'
+        shop.turn()
+        yield shop
+
+
 @pytest.mark.parametrize(("nights", "encrypted"), [(1, False), (3, True)])
 def test_who_joined_since_leaves_when_they_withdraw_consent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nights: int, encrypted: bool
 ) -> None:
-    monkeypatch.setenv("STATE_KEY", "a-key-of-the-tests-0001")
-    with shop_of(tmp_path, everybody("l3"), everybody("l8"), count=30) as shop:
-        if encrypted:
-            shop.project += '\nstate: {encryption: {key: "${env:STATE_KEY}", enforced: true}}'
-        shop.turn()
+    with kept(tmp_path, monkeypatch, encrypted=encrypted) as shop:
         document = shop.root / ".batchctl/state.json"
         before = document.read_bytes()
         joined(shop, *LATE)
@@ -48,11 +58,7 @@ def test_who_joined_since_leaves_when_they_withdraw_consent(
 def test_where_the_document_is_gone_the_newest_version_that_is_kept_is_gone_on_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encrypted: bool
 ) -> None:
-    monkeypatch.setenv("STATE_KEY", "a-key-of-the-tests-0001")
-    with shop_of(tmp_path, everybody("l3"), everybody("l8"), count=30) as shop:
-        if encrypted:
-            shop.project += '\nstate: {encryption: {key: "${env:STATE_KEY}", enforced: true}}'
-        shop.turn()
+    with kept(tmp_path, monkeypatch, encrypted=encrypted) as shop:
         joined(shop, *LATE)
         shop.turn()
         document = shop.root / ".batchctl/state.json"
