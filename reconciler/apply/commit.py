@@ -50,9 +50,7 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent) -> 
             "inputs": "" if change.narrowed or change.made or change.forget or refused else template.inputs,
             "uncertain": target.uncertain if change.narrowed else (),
             "last_write": last_write(sent.tokens, sent.last_at) if sent.last_at is not None else target.last_write,
-            "once_done": target.once_done
-            if change.narrowed
-            else tuple(sorted({*target.once_done, *template.once_done})),
+            "once_done": tuple(sorted({*target.once_done, *(() if change.narrowed else template.once_done)})),
             **({} if change.consent_only else {"committed": True, "plan": tools.digest}),
         }
     )

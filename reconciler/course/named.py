@@ -16,7 +16,7 @@ An audience, by what Batch lists and what the state says (first line that fits):
 | exists               | unknown                        |               | refused `exists`                             |
 | exists, other created| ours                           | `adopt: true` | adopt                                        |
 | exists, other created| ours                           |               | refused `recreated`                          |
-| exists, same created | ours, or a create of ours that|               | see `steady`: create (resumed), full, delta  |
+| exists, same created | ours, or a create of ours that |               | see `steady`: create (resumed), full, delta  |
 |   or nobody in it    |   never got further            |               |                                              |
 
 Profiles always exist: a first full upload when unknown, then as `steady`.

@@ -55,6 +55,7 @@ CASED = "id <> lower(id) AS cased"
 """SQL of the column of delta files that says which identifiers lower case would change."""
 
 ADD = "'add'"
+"""SQL of the kind of a row that adds somebody, or says all about them."""
 
 
 def kind_of(sql: str) -> str:
