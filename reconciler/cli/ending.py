@@ -15,7 +15,8 @@ from reconciler.cli.outputs import (
     write_plan,
     write_report,
 )
-from reconciler.errors import ExitCode, Locked
+from reconciler.cli.owed import owed
+from reconciler.errors import BatchctlError, ExitCode, Locked
 
 if TYPE_CHECKING:
     from reconciler.cli.carrying import Run
@@ -27,6 +28,7 @@ def finish(run: Run, done: Plan | None, again: str, *, strict: bool) -> int:
     common = run.session.common
     if done is None:
         say("declined", "Not applied: nothing was sent.", json_lines=common.log_json)
+        owed().failed(BatchctlError("not applied: nothing was sent"), int(ExitCode.ERROR))
         return int(ExitCode.ERROR)
     stopped = run.signals.code if run.signals is not None else None
     if stopped is not None:

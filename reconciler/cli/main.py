@@ -11,6 +11,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli import ended
+from reconciler.cli.owed import Owed
 from reconciler.errors import BatchctlError, ExitCode, Usage
 from reconciler.unforeseen import unforeseen
 
@@ -92,45 +93,48 @@ def run(arguments: list[str]) -> int:
     """Runs a command; the exit code."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them takes time, and they see values
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts threads for algebra that nobody asks for
+    owed = Owed.of(arguments)
     try:
-        result = cli.main(args=arguments, prog_name="batchctl", standalone_mode=False)
+        result = cli.main(args=arguments, prog_name="batchctl", standalone_mode=False, obj=owed)
         return int(result) if isinstance(result, int) else 0
     except click.ClickException as error:
-        return _misused(error, arguments)
+        return _misused(error, arguments, owed)
     except (click.Abort, KeyboardInterrupt):
         from reconciler.cli.messages import say, wants_json
 
         say("interrupted", "interrupted", json_lines=wants_json(arguments))
+        owed.failed(BatchctlError("interrupted"), ended.code())
         return ended.code()
     except BatchctlError as error:
-        return _reported(error, arguments)
+        return _reported(error, arguments, owed)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.ERROR)
     except Exception as error:  # noqa: BLE001
-        return _unexpected(error, arguments)
+        return _unexpected(error, arguments, owed)
 
 
-def _misused(error: click.ClickException, arguments: list[str]) -> int:
+def _misused(error: click.ClickException, arguments: list[str], owed: Owed) -> int:
     """A command line that is wrong, in the form of every other error; of one without a command its help, as it is."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx is not None:
         click.echo(error.ctx.get_help(), err=True)
         return int(ExitCode.USAGE)
     path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "batchctl"
-    return _reported(Usage(error.format_message(), fix=f"{path} --help shows what it takes"), arguments)
+    return _reported(Usage(error.format_message(), fix=f"{path} --help shows what it takes"), arguments, owed)
 
 
-def _reported(error: BatchctlError, arguments: list[str]) -> int:
+def _reported(error: BatchctlError, arguments: list[str], owed: Owed) -> int:
     from reconciler.cli.messages import say_error, wants_json
     from reconciler.cli.screen import Screen
 
     colour = Screen.of(sys.stderr, no_color="--no-color" in arguments).colour
     say_error(error, json_lines=wants_json(arguments), colour=colour)
+    owed.failed(error, int(error.exit_code))
     return int(error.exit_code)
 
 
-def _unexpected(error: Exception, arguments: list[str]) -> int:
+def _unexpected(error: Exception, arguments: list[str], owed: Owed) -> int:
     """What nobody foresaw, said without the text of the error, which may hold anything; BATCHCTL_DEBUG=1 shows it."""
     if os.environ.get("BATCHCTL_DEBUG"):
         raise error
-    return _reported(unforeseen(error), arguments)
+    return _reported(unforeseen(error), arguments, owed)

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.options import Common
+from reconciler.cli.owed import owed
 from reconciler.errors import BatchctlError, ExitCode
 from reconciler.plan import Change, Op, Outcome, Plan
 from reconciler.render.given import placed_plan
@@ -84,11 +85,13 @@ def _write_all(
     formats: dict[str, Path | None], plan: Plan, shown: Callable[[bool, int | None], str], common: Common
 ) -> None:
     screen = common.screen
-    for name, path in formats.items():
+    for name, path in sorted(formats.items(), key=lambda one: (one[1] is None, one[0] == "json")):
         document = plan_json(placed_plan(plan, common.given)) if name == "json" else ""
         if path is not None:
             _write(path, document or shown(False, None))
+            owed().due &= name != "json"
         elif document:
+            owed().due = False  # however much of it gets there, no other follows
             click.echo(document, nl=False)
         else:
             click.echo(shown(screen.colour, screen.columns), nl=False, color=True if screen.colour else None)

@@ -22,37 +22,69 @@ def schema_text() -> str:
 
 
 def plan_schema() -> Schema:
-    """What `plan`, `show` and `apply` print with ``--format json``."""
+    """What `plan`, `show` and `apply` print with ``--format json``: a plan or a report, or why there is none."""
+    either: list[Value] = [{"required": [*_plan()]}, {"required": ["problems"]}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "batchctl plan",
-        "description": "What a run would do, or did. `format` changes when a name or its meaning does.",
-        **_object(
-            {
-                "format": {"const": FORMAT},
-                "tool": _text("Version of batchctl."),
-                "project": TEXT,
-                "environment": _text("Empty without environments."),
-                "state": {
-                    **_object({"lineage": _text("Empty when there is no state yet."), "serial": COUNT}),
-                    "description": "What the plan was made from; in a report what apply left.",
-                },
-                "outcome": {"enum": [*sorted({code.word for code in ExitCode})]},
-                "exit_code": {"enum": [code.value for code in ExitCode]},
-                "changes": {"type": "array", "items": {"$ref": "#/$defs/change"}},
-                "rejects": {"type": "array", "items": _object({"link": TEXT, "reason": TEXT, "count": COUNT})},
-                "cost": _cost(),
-                "totals": {"$ref": "#/$defs/sum", "description": "Rows."},
-                "requests": {"$ref": "#/$defs/sum", "description": "Requests that write."},
-                "writes": {"$ref": "#/$defs/writes"},
-                "unmanaged": _map("Destination → audiences of its account that are not managed here."),
-                "digest": _text("Identity of the plan."),
-                "partial": _flag("A subset was asked for; nothing outside it is read as deleted."),
-                "warnings": TEXTS,
-            }
-        ),
+        "description": "What a run would do, or did, or why not. `format` changes when a name or its meaning does.",
+        "type": "object",
+        "properties": {**_ends(), **_plan(), "problems": {"type": "array", "minItems": 1, "items": _problem()}},
+        "required": [*_ends()],
+        "oneOf": either,
         "$defs": {"change": _change(), "refusal": _refusal(), "sum": _sum(), "writes": _writes()},
     }
+
+
+def _ends() -> Schema:
+    """In every document."""
+    return {
+        "format": {"const": FORMAT},
+        "tool": _text("Version of batchctl."),
+        "outcome": {"enum": [*sorted({code.word for code in ExitCode})]},
+        "exit_code": {"enum": [code.value for code in ExitCode]},
+    }
+
+
+def _plan() -> Schema:
+    """In a plan or a report."""
+    return {
+        "project": TEXT,
+        "environment": _text("Empty without environments."),
+        "state": {
+            **_object({"lineage": _text("Empty when there is no state yet."), "serial": COUNT}),
+            "description": "What the plan was made from; in a report what apply left.",
+        },
+        "changes": {"type": "array", "items": {"$ref": "#/$defs/change"}},
+        "rejects": {"type": "array", "items": _object({"link": TEXT, "reason": TEXT, "count": COUNT})},
+        "cost": _cost(),
+        "totals": {"$ref": "#/$defs/sum", "description": "Rows."},
+        "requests": {"$ref": "#/$defs/sum", "description": "Requests that write."},
+        "writes": {"$ref": "#/$defs/writes"},
+        "unmanaged": _map("Destination → audiences of its account that are not managed here."),
+        "digest": _text("Identity of the plan."),
+        "partial": _flag("A subset was asked for; nothing outside it is read as deleted."),
+        "warnings": TEXTS,
+    }
+
+
+def _problem() -> Schema:
+    """As `validate` lists them."""
+    place = _object({"path": TEXT, "line": _count("From 1; 0 where it is not known."), "column": COUNT})
+    return _object(
+        {
+            "severity": {"enum": ["error", "warning"]},
+            "rule": _text("Identity of the check; may be empty."),
+            "where": {
+                "anyOf": [place, {"type": "null"}],
+                "description": "Place in the specs; null where there is none.",
+            },
+            "what": TEXT,
+            "why": TEXT,
+            "fix": _text("What to do, commands to paste included; may be empty."),
+            "excerpt": _text("Lines of the specs; of Destination documents keys only, never values."),
+        }
+    )
 
 
 def _object(properties: dict[str, Value]) -> Schema:

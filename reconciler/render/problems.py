@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from reconciler.errors import Location, Problem
+from reconciler.errors import BatchctlError, ExitCode, Location, Problem, SpecInvalid
+from reconciler.plan import FORMAT
 from reconciler.render.style import paint
 from reconciler.render.words import counted, plain
 
@@ -59,6 +60,20 @@ def problems_json(problems: Iterable[Problem]) -> str:
         "valid": not errors,
         "errors": errors,
         "warnings": len(found) - errors,
+        "problems": [_value(problem) for problem in found],
+    }
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def failure_json(error: BatchctlError, *, tool: str, code: int) -> str:
+    """What stands in the place of a plan or a report that there is none of, ending in a newline; see `planschema`."""
+    alone = Problem(what=error.what, why=error.why, fix=error.fix)
+    found = ordered(error.problems) if isinstance(error, SpecInvalid) else [alone]
+    value: dict[str, object] = {
+        "format": FORMAT,
+        "tool": tool,
+        "outcome": ExitCode(code).word,
+        "exit_code": code,
         "problems": [_value(problem) for problem in found],
     }
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

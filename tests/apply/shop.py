@@ -56,7 +56,7 @@ class Done:
         return found
 
     def __str__(self) -> str:
-        if not self.out.startswith("{"):
+        if not self.out.startswith("{") or "changes" not in self.plan:
             return f"exit {self.code}\n{self.out}\n{self.err}"
         shown = ("address", "audience", "op", "outcome", "error", "refused", "warnings", "rows")
         changes = [{name: one[name] for name in shown} for one in self.plan["changes"] if one["outcome"] != "none"]
@@ -111,7 +111,7 @@ class Shop:
         """Writes the world down and applies it; the JSON report's sums add up whatever happened."""
         self.write()
         done = self.command("apply", "--auto-approve", "--format", "json", *more, **environ)
-        if done.out:
+        if "changes" in done.plan:
             sums_add_up(done.plan)
         return done
 
