@@ -11,6 +11,7 @@ from reconciler.batch import barrier
 from reconciler.batch.client import Reader
 from reconciler.observed import Inventory, Observed
 from reconciler.state.standing import Standing
+from reconciler.state.state import TargetState
 
 SETTLE = 5.0
 """Seconds a count may lag behind APPLIED before a difference is believed."""
@@ -26,7 +27,8 @@ def refresh(
     """Inventories by account, read side by side. A failed read is an error, never an empty inventory.
 
     An audience of ours that the list lacks is looked at by name before it counts as gone; one whose count differs from
-    the books is looked at until Batch has indexed the last write and the difference stays.
+    the books is looked at until Batch has indexed the last write and the difference stays; one that a run has begun to
+    write to, where the list does not say whether the write before is indexed.
     """
     by_account = {client.account: client for client in clients}
     with ThreadPoolExecutor(max_workers=max(len(by_account), 1), thread_name_prefix="refresh") as pool:
@@ -57,11 +59,17 @@ def _account(
             seen = client.view(known.audience, known.id_type)
         elif known.pending is None and _differs(seen, standing):
             seen = _counted(client, standing, cancel)
+        elif seen.indexing == "UNKNOWN" and _awaited(known):
+            seen = client.view(known.audience, known.id_type)
         if seen is not None:
             found[known.audience] = seen
         else:
             found.pop(known.audience, None)
     return replace(inventory, audiences=found)
+
+
+def _awaited(known: TargetState) -> bool:
+    return known.pending is not None and known.last_write is not None and not known.last_write.applied
 
 
 def _differs(seen: Observed, standing: Standing) -> bool:

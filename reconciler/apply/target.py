@@ -228,11 +228,13 @@ def _wait_for_last_run(work: Work, target: TargetState) -> None:
     recent = (work.tools.clock() - last.sent_at).total_seconds() < work.tools.deadline
     work.step("indexing")
     for token in last.earlier if recent else ():
-        work.wait_for(token, replaced_ok=True)
+        work.wait_for(token, replaced_ok=True, sent_at=last.sent_at)
     replaces = any(batch.replace for batch in work.change.batches)
-    work.wait_for(last.token, replaced_ok=replaces)
+    work.wait_for(last.token, replaced_ok=replaces, sent_at=last.sent_at)
     if replaces and last.token is not None:
-        work.wait_for(None, replaced_ok=True)  # before a replace nobody else's write may be in flight either
+        work.wait_for(
+            None, replaced_ok=True, sent_at=last.sent_at
+        )  # before a replace nobody else's write may be in flight either
 
 
 def _send(work: Work, target: TargetState, *, in_flight: bool) -> None:

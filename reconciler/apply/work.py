@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from reconciler.apply.sent import Sent
@@ -11,6 +12,7 @@ from reconciler.batch import barrier
 from reconciler.batch.client import Client
 from reconciler.errors import BatchError
 from reconciler.plan import Change, Op
+from reconciler.plan.indexing import ASK, HELD, is_late, when
 
 
 class Vanished(BatchError):
@@ -68,10 +70,11 @@ class Work:
             Progress(address=self.change.address, destination=self.change.destination, step=name, total=total)
         )
 
-    def wait_for(self, token: str | None, *, replaced_ok: bool = False) -> None:
+    def wait_for(self, token: str | None, *, replaced_ok: bool = False, sent_at: datetime | None = None) -> None:
         """Waits until the write of `token` (None: the last one) is APPLIED; raises BatchError when that does not come.
 
-        With `replaced_ok` REPLACED is as good: a later replace of ours explains it.
+        With `replaced_ok` REPLACED is as good: a later replace of ours explains it. `sent_at`: when an earlier run sent
+        that write; None for one of this run.
         """
         name, deadline = self.change.target_key.audience, self.tools.deadline
         seen = barrier.wait_applied(
@@ -86,11 +89,19 @@ class Work:
                 fix="run batchctl apply again: it writes everybody anew; and find out who writes to this audience",
             )
         if seen.indexing not in ("APPLIED", "REPLACED"):
-            raise NotIndexed(
-                f"audience {name}: Batch has not indexed an earlier write yet",
-                why=f"it did not report APPLIED within {deadline:.0f} s",
-                fix="run batchctl apply again later; what was accepted is written down",
-            )
+            raise self._not_indexed(sent_at or self.sent.last_at)
+
+    def _not_indexed(self, sent_at: datetime | None) -> NotIndexed:
+        name, now = self.change.target_key.audience, self.tools.clock()
+        if sent_at is not None and is_late(sent_at, now):
+            what = f"audience {name}: Batch does not index what it accepted at {when(sent_at, now)}"
+            return NotIndexed(what, why=HELD, fix=ASK)
+        accepted = f"accepted at {when(sent_at, now)}; " if sent_at is not None else ""
+        return NotIndexed(
+            f"audience {name}: Batch has not indexed an earlier write yet",
+            why=f"{accepted}it did not report APPLIED within {self.tools.deadline:.0f} s",
+            fix="run batchctl apply again later; what was accepted is written down",
+        )
 
     def barrier(self) -> None:
         """Waits for every write of this run that was not waited for yet."""

@@ -133,7 +133,7 @@ def _text(
         lines += [paint(_columns("", "told", "last commit", "last full", "last write", width), "quiet", colour=colour)]
         for row in members:
             lines.append(_row(row, width).rstrip())
-            lines += [f"      {paint(line, 'refuse', colour=colour)}" for line in _attention(row)]
+            lines += [f"      {paint(line, 'refuse', colour=colour)}" for line in _attention(row, session.now)]
             lines += [f"      {line}" for line in _settings(row)]
     return "\n".join([*lines, "", _summary(rows, held=holder is not None and not (heard and heard.over))]) + "\n"
 
@@ -161,24 +161,40 @@ def _row(row: dict[str, Any], width: int) -> str:
     seen = "-" if write is None else "indexed" if write["indexed"] else "accepted"
     if row["target"] == "profiles" and write is not None:
         seen = "accepted"
-    commit = (row["last_commit"] or "never")[:16].replace("T", " ")
+    elif seen == "accepted":
+        seen += f" {_minute(write['at'])}"
+    commit = _minute(row["last_commit"] or "never")
     told = f"{row['members']:,}" if row["trusted"] else "unknown"
     return _columns(_name(row), told, commit, (row["last_full"] or "never")[:10], seen, width)
 
 
-def _attention(row: dict[str, Any]) -> list[str]:
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")
+
+
+def _attention(row: dict[str, Any], now: datetime) -> list[str]:
     """What the next run will do something about."""
     lines = []
-    pending = row["pending"]
+    pending, write = row["pending"], row["last_write"]
     if pending is not None:
         what = "create" if pending["create"] else pending["op"]
         known = f", {row['acknowledged_rows']:,} rows acknowledged" if what != "delete" else ""
-        lines.append(f"unfinished: {what} begun {pending['started'][:16].replace('T', ' ')}{known}")
+        lines.append(f"unfinished: {what} begun {_minute(pending['started'])}{known}")
+        if write is not None and not write["indexed"] and row["target"] == "audience" and what != "delete":
+            lines += _waits(datetime.fromisoformat(write["at"]), now)
     if row["uncertain_rows"]:
         lines.append(f"uncertain: {row['uncertain_rows']:,} rows; the next apply asserts them again")
     if not row["trusted"]:
         lines.append("members unknown: the next plan is a full upload")
     return lines
+
+
+def _waits(sent_at: datetime, now: datetime) -> list[str]:
+    """Whether it is indexed by now Batch alone knows, which `plan` asks."""
+    from reconciler.plan.indexing import ASK, is_late, when
+
+    waits = f"waits until Batch has indexed what it accepted at {when(sent_at, now)}"
+    return [waits, f"where batchctl plan says it still has not: {ASK}"] if is_late(sent_at, now) else [waits]
 
 
 def _settings(row: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler.address import TargetKey
@@ -13,6 +14,8 @@ from reconciler.errors import StateError
 from reconciler.link import Target, former_links
 from reconciler.observed import Inventory, Observed
 from reconciler.plan.course import Course
+from reconciler.plan.indexing import unindexed
+from reconciler.plan.values import Op
 from reconciler.spec import Project
 from reconciler.state.state import State
 
@@ -51,7 +54,13 @@ def decide(
         ]
         places = places_of(every, state)
         courses = [one if one.key.account in inventories else with_ways_out(one, places) for one in courses]
-    return tuple(courses)
+    return tuple(_with_indexing(one, now) for one in courses)
+
+
+def _with_indexing(course: Course, now: datetime) -> Course:
+    if course.op in (Op.DELETE, Op.FORGET):
+        return course
+    return replace(course, warnings=(*course.warnings, *unindexed(course.known, course.observed, now)))
 
 
 def _named_course(target: Target, inventories: Mapping[str, Inventory], state: State | None, now: datetime) -> Course:
