@@ -167,7 +167,7 @@ class Run:
 
         self._keep(rejects)
         if not has_changes(plan):
-            return plan
+            return self._aged(store, state, plan)
         state = state or store.new()
         books = Books(store, state)
         if self.signals is not None:
@@ -218,8 +218,21 @@ class Run:
         except BatchctlError as error:
             self.late = error
             return ()
+        return self._swept(store, books.state)
+
+    def _aged(self, store: StateStore, state: State | None, plan: Plan) -> Plan:
+        """A plan without changes: what is past its time as history goes by this run as by any other."""
+        since = self.session.history_since
+        if state is None or since is None or self.cancel.is_set() or not store.aged(state, since=since):
+            return plan
+        warnings = self._swept(store, state)
+        for text in warnings:
+            self.reporter.note("warning", text if self.reporter.json_lines else f"warning: {text}")
+        return plan.model_copy(update={"warnings": (*plan.warnings, *warnings)})
+
+    def _swept(self, store: StateStore, state: State) -> tuple[str, ...]:
         try:
-            store.sweep(books.state, since=self.session.history_since)
+            store.sweep(state, since=self.session.history_since)
         except StateError as error:
             return (f"files of the state that nobody needs any more were not deleted: {error}",)
         except BatchctlError as error:

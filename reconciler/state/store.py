@@ -199,6 +199,11 @@ class StateStore(StateReader):
         self._proven.tidy(needed.__contains__)
         return tuple(gone)
 
+    def aged(self, state: State, *, since: datetime) -> bool:
+        """Whether there is history from before `since` that `state` does not need. Nothing is read but names."""
+        found, needed = self.files(), files_of(state)
+        return any(kind_of(name) in HISTORY and found[name] <= since for name in found.keys() - needed)
+
     def reseal(self) -> tuple[int, tuple[str, ...]]:
         """Seals all that is kept, whichever version names it, with the newest key of the place; how many files were,
         and what is wrong with those that stay as they are: they cannot be opened, or are not what a version says.

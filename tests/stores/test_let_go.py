@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,9 @@ def test_who_may_not_delete_in_a_bucket_applies_all_the_same(held: Held, project
         said = held.batchctl.ok("apply", "--auto-approve")
     assert "files of the state that nobody needs any more were not deleted" in said
     assert holder_of(held.place) is None
+    specs = held.batchctl.root / "specs.yaml"
+    specs.write_text(specs.read_text().replace("name: shop\n", "name: shop\nhistory: {keep: 1d}\n", 1))
+    later = {"BATCHCTL_NOW": (datetime.now(UTC) + timedelta(days=3)).isoformat()}
+    quiet = held.batchctl("apply", "--auto-approve", **later)
+    assert (quiet.returncode, "No changes." in quiet.stdout) == (0, True), quiet
+    assert "warning: files of the state that nobody needs any more were not deleted" in quiet.stderr
