@@ -19,7 +19,7 @@ from reconciler.data.staged import Counts, Staged
 from reconciler.data.told import Excerpt, Where
 from reconciler.plan.values import Op
 from reconciler.state.standing import Standing
-from reconciler.state.state import DataFile
+from reconciler.state.state import MADE, DataFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,8 @@ def _same_inputs(course: Course, standing: Standing | None, digest: str | None, 
     steady = course.op is Op.DELTA and not (course.everybody or course.void or course.refused)
     baseline = known.baseline
     at_rest = known.pending is None and not standing.unsure and known.committed
-    return steady and at_rest and baseline.trusted and baseline.rules == RULES and known.inputs == digest
+    same = (known.inputs.removeprefix(MADE) if course.made else known.inputs) == digest
+    return steady and at_rest and baseline.trusted and baseline.rules == RULES and same
 
 
 def _recognised(course: Course, inputs: Inputs, now: float) -> Staged:
@@ -92,5 +93,5 @@ def _recognised(course: Course, inputs: Inputs, now: float) -> Staged:
     return Staged(
         counts=Counts(members=count, rows_read=count, source_rows=max(count, 1), after=count),
         oldest={name: max(0.0, now - at) for name, at in newest.items() if at is not None},
-        inputs=course.known.inputs,
+        inputs=course.known.inputs.removeprefix(MADE),
     )

@@ -12,7 +12,7 @@ from reconciler.data import refusals
 from reconciler.data.checks import RULES
 from reconciler.plan import Change
 from reconciler.state.standing import intended, last_write, merged, size, without
-from reconciler.state.state import Baseline, DataFile, TargetState
+from reconciler.state.state import MADE, Baseline, DataFile, TargetState
 
 FOLD_SHARE = 0.5
 """Delta files are folded into the base when they exceed this share of its rows."""
@@ -47,13 +47,17 @@ def committed(tools: Tools, change: Change, target: TargetState, sent: Sent) -> 
             "created": target.created,
             "owned_since": target.owned_since,
             "pending": None,
-            "inputs": "" if change.narrowed or change.made or change.forget or refused else template.inputs,
+            "inputs": "" if change.narrowed or change.forget or refused else _inputs(change, template),
             "uncertain": target.uncertain if change.narrowed else (),
             "last_write": last_write(sent.tokens, sent.last_at) if sent.last_at is not None else target.last_write,
             "once_done": tuple(sorted({*target.once_done, *(() if change.narrowed else template.once_done)})),
             **({} if change.consent_only else {"committed": True, "plan": tools.digest}),
         }
     )
+
+
+def _inputs(change: Change, template: TargetState) -> str:
+    return f"{MADE}{template.inputs}" if change.made and template.inputs else template.inputs
 
 
 def _told(

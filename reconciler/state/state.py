@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from reconciler.address import IdType, Space, TargetKey
 
 FORMAT = 1
+MADE = "once:"
+"""Begins `TargetState.inputs` of a push that had been made once before."""
 
 
 class _Value(BaseModel):
@@ -136,7 +138,10 @@ class TargetState(_Lessened):
     last_full: datetime | None = None
     last_commit: datetime | None = None
     inputs: str = ""
-    """Digest of all the rows of the last commit were computed from: while it is the same, nobody has moved."""
+    """Digest of all the rows of the last commit were computed from: while it is the same, nobody has moved.
+
+    After `MADE`: of a push that was made once, where nobody has withdrawn consent. Others may have joined since.
+    """
     plan: str = ""
     """Digest of the plan committed last: the same saved plan applied again knows what is done."""
     once_done: tuple[str, ...] = ()

@@ -83,6 +83,38 @@ def test_of_a_push_made_once_nothing_comes_any_more_but_removals_for_consent(
         shop.converged()
 
 
+def read(shop: Shop) -> bool:
+    """Whether a plan reads the source; nothing is to be done by it."""
+    done = shop.command("plan", "--detailed-exitcode", "--log-format", "json")
+    assert done.code == 0, done
+    return "reading catalogue" in done.err
+
+
+@pytest.mark.parametrize(("link", "held"), [("l6", CEP), ("l8", PROFILES)])
+def test_a_push_made_once_is_recognised_after_removals_for_consent_and_only_as_such(
+    tmp_path: Path, link: str, held: str
+) -> None:
+    with shop_of(tmp_path / "shop", replace(everybody(link), more=ONCE), count=60) as shop:
+        shop.turn()
+        assert not read(shop), "its files are those that it was made from"
+        before = sorted(shop.held(held))
+        joined(shop, "p901")
+        withdraw(shop, before[0])
+        assert (shop.apply().code, sorted(shop.held(held))) == (0, before[1:])
+        assert not read(shop), "nobody who is in it has moved"
+        shop.write()
+        assert read(shop), "somebody may have withdrawn consent"
+        withdraw(shop, before[1])
+        assert (shop.apply().code, sorted(shop.held(held))) == (0, before[2:])
+        assert not read(shop)
+        specs = shop.root / "specs.yaml"
+        specs.write_text(specs.read_text().replace(ONCE, ""))
+        assert shop.command("apply", "--auto-approve").code == 0
+        shop.post("settle")
+        assert "p901" in shop.held(held), "who joined since comes in, although no file has changed"
+        assert not read(shop)
+
+
 def test_a_push_made_once_is_not_made_while_removals_for_consent_are_refused(tmp_path: Path) -> None:
     with shop_of(tmp_path, everybody("l3"), count=60) as shop:
         shop.turn()
