@@ -18,7 +18,8 @@ from reconciler.apply.tools import Progress, Tools
 from reconciler.apply.work import Work, let_through
 from reconciler.batch.transport import Cancelled
 from reconciler.errors import BatchctlError
-from reconciler.plan import Change, Op, Outcome, Plan
+from reconciler.plan import Change, Op, Outcome, Plan, Totals
+from reconciler.plan.sums import beside
 from reconciler.unforeseen import unforeseen
 
 WIDTH = 4
@@ -92,8 +93,11 @@ def _consent_alone(change: Change, tools: Tools, *, awaited: bool) -> Change:
     if tools.cancel.is_set() or not change.consent_batches or change.consent_refused:
         return untouched(change, Outcome.NOT_ATTEMPTED)
     part = change.model_copy(update={"consent_only": True})
-    rows = change.rows.model_copy(update={"planned": part.planned_rows})  # a *replace* has no need to remove anybody
-    return _carried_out(change.model_copy(update={"rows": rows}), part, tools, awaited=awaited)
+    if not change.consent_only:  # nothing of the change is done by it, but for requests that are the same
+        rows = change.rows.model_copy(update={"planned": part.planned_rows})
+        requests = change.request_totals + Totals(planned=beside(change))
+        change = change.model_copy(update={"rows": rows, "request_totals": requests})
+    return _carried_out(change, part, tools, awaited=awaited)
 
 
 def _waits(change: Change, gates: dict[str, _Gate]) -> str:

@@ -29,6 +29,12 @@ def rows_in(batches: Iterable[Batch]) -> int:
     return sum(batch.stop - batch.start for batch in batches)
 
 
+def beside(change: Change) -> int:
+    """Requests of consent removals alone that are none of those which the whole change takes."""
+    whole = {(batch.start, batch.stop) for batch in change.batches}
+    return sum((batch.start, batch.stop) not in whole for batch in change.consent_batches)
+
+
 def seconds_of(*, requests: int, ids: int, change: Change) -> float:
     """Least seconds on its own: the slower of requests at their rate and profile IDs at theirs."""
     writing = max(0, ids - change.burst) / change.write_rate if change.write_rate else 0.0
@@ -48,8 +54,9 @@ def _summed(change: Change) -> Change:
     rows, planned_rows = rows_in(sent), change.planned_rows
     extra = 0 if change.refused else _extra_requests(change)
     requests, least = len(sent) + extra, minimum(rows, change.limit) + extra
-    kept_back = len(change.consent_batches) if change.consent_refused and not change.refused else 0
-    planned = len(change.batches) + _extra_requests(change) + kept_back
+    kept_back = change.consent_refused and not change.refused
+    apart = beside(change) if change.consent_only or kept_back else 0
+    planned = len(change.batches) + _extra_requests(change) + apart
     return change.model_copy(
         update={
             "outcome": _outcome(change),

@@ -121,7 +121,7 @@ def _sum(totals: Totals) -> str:
 def requests_sum(plan: Plan, requests: Totals) -> str:
     """``planned 14, minimum 14, sent 15 = 11 + 4 retries, 3 not attempted``, in the words of `Writes`.
 
-    `cost.requests` is what was planned to be sent.
+    What a guard holds back was not planned to be sent.
     """
     writes = sum((change.writes for change in plan.changes), Writes())
     again = f" = {writes.begun:,} + {counted(writes.retries, 'retry', 'retries')}" if writes.retries else ""
@@ -131,7 +131,8 @@ def requests_sum(plan: Plan, requests: Totals) -> str:
         "without a connection": writes.unconnected,
     }
     left = "".join(f", {number:,} {name}" for name, number in parts.items() if number)
-    return f"planned {plan.cost.requests:,}, minimum {plan.cost.minimum:,}, sent {writes.sent:,}{again}{left}"
+    planned = requests.planned - requests.refused
+    return f"planned {planned:,}, minimum {plan.cost.minimum:,}, sent {writes.sent:,}{again}{left}"
 
 
 def _summary(plan: Plan) -> str:

@@ -40,6 +40,11 @@ def held(shop: Shop, *pids: str) -> list[set[str]]:
     return [set(shop.held(name)) & set(pids) for name in (FIRST, MEP10)]
 
 
+def one_more(requests: dict[str, int]) -> bool:
+    """Beside the one that was planned, and not attempted, one with the removals for consent went out."""
+    return (requests["planned"], requests["done"], requests["not_attempted"]) == (2, 1, 1)
+
+
 @pytest.mark.parametrize(("indexing", "ends"), [("applied", "done done"), ("stuck", "failed not_attempted")])
 def test_the_second_waits_until_the_first_is_indexed(tmp_path: Path, indexing: str, ends: str) -> None:
     with shop_of(tmp_path, everybody("l3"), switches=(f"indexing_outcome={indexing}",), count=12) as shop:
@@ -89,6 +94,7 @@ def test_who_withdraws_consent_does_not_wait_for_one_that_fails(tmp_path: Path, 
         rows = second["rows"]
         assert "waits for first, which is not done" in second["error"]
         assert (rows["planned"], rows["done"], rows["not_attempted"]) == (3, 1, 2), done
+        assert one_more(second["requests"]), "its own request is still to be made"
         for sums in (rows, second["requests"], done.plan["totals"]):
             assert sum(sums[name] for name in SUMS if name != "planned") == sums["planned"], done
         shop.post("settle")
@@ -120,6 +126,7 @@ def test_before_a_replace_too(tmp_path: Path) -> None:
         for sums in (second["rows"], second["requests"], done.plan["totals"]):
             assert sum(sums[name] for name in SUMS if name != "planned") == sums["planned"], done
         assert (second["rows"]["done"], second["rows"]["planned"]) == (3, len(told)), done
+        assert one_more(second["requests"]), done
         shop.post("settle")
         assert not set(withdrawn) & set(shop.held(CEP))
         assert shop.apply().code == 0

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconciler.address import IdType, Space, TargetKey
@@ -14,8 +14,10 @@ from reconciler.plan import Op, Plan
 from reconciler.plan.course import Course
 from reconciler.plan.make import digest_of
 from reconciler.plan.pace import pace_of
+from reconciler.plan.sums import sendable
+from reconciler.policy import check
 from reconciler.state.state import DataFile, Pending
-from tests.plan.kit import NOW, course, known, observed, planned, staged, state, target
+from tests.plan.kit import NOW, course, known, observed, planned, project, staged, state, target
 
 PEOPLE = target("", attributes={"tier": "string"})
 
@@ -222,6 +224,28 @@ def test_sums_add_up_and_order_of_input_is_nothing(rows: list[tuple[int, int, in
     chance.shuffle(keys)
     assert planned(courses, {key: diffs[key] for key in keys}) == plan
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+@example(12_000, 0, 0, 9_000, 0, "replace", 1)
+@given(COUNT, COUNT, COUNT, COUNT, COUNT, st.sampled_from(["delta", "full", "replace"]), st.integers(1, 100))
+def test_sums_add_up_whatever_a_guard_lets_through(
+    consent: int, remove: int, reset: int, add: int, put: int, kind: str, limit: int
+) -> None:
+    made = target(links=({"guards": {"max_remove_percent": limit, "max_add_percent": limit}},))
+    one = course(made, seen=observed(made, nb_ids=150_000), had=known(made, count=150_000))
+    if kind != "delta":
+        again = kind == "replace"
+        one = replace(one, op=Op.FULL, everybody=True, replace=again, void=again)
+    diff = staged(consent=consent, remove=remove, reset=reset, add=add, put=put)
+    had = state(known(made, count=150_000))
+    plan = check(planned([one], {made.key: diff}, had), [made], project=project(), state=had, now=NOW)
+    for change in plan.changes:
+        sums = change.request_totals
+        assert (change.rows.adds_up, sums.adds_up) == (True, True), change
+        assert min(*change.rows.model_dump().values(), *sums.model_dump().values()) >= 0, change
+        assert sums.not_attempted == change.requests == len(sendable(change)), change
+        refused = {(one.start, one.stop) for one in change.batches} if change.refused else set[tuple[int, int]]()
+        assert sums.refused >= len(refused - {(one.start, one.stop) for one in sendable(change)}), change
 
 
 @pytest.mark.parametrize(("space", "kind"), [(Space.MEP10, IdType.ADVERTISING), (Space.MEP11, IdType.INSTALL)])
