@@ -1,7 +1,7 @@
 """Private folders of this process (mode 0700). What a killed process left in its own is removed by the next one.
 
-A folder is locked for as long as its process lives, and before it has the name by which it may be removed: only that
-of a dead process can be locked by another. Where folders cannot be locked none is ever removed.
+A folder is locked for as long as its process lives: only that of a dead process can be locked by another. One that
+another removes before it is locked is made anew. Where folders cannot be locked none is ever removed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from types import TracebackType
 
-PREFIX = "batchctl-run-"
+PREFIX, UNLOCKED = "batchctl-run-", "batchctl-unlocked-"
 
 
 class Scratch:
@@ -28,10 +28,7 @@ class Scratch:
         if parent is None:
             parent = Path(tempfile.gettempdir())
             _sweep_once(parent)
-        made = Path(tempfile.mkdtemp(prefix="batchctl-new-", dir=parent))
-        self._handle = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
-        locked = _locked(self._handle)
-        self.path = made.rename(parent / made.name.replace("batchctl-new-", PREFIX)) if locked else made
+        self.path, self._handle = _made(parent)
 
     def __enter__(self) -> Path:
         return self.path
@@ -45,6 +42,21 @@ class Scratch:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._handle)
             self._handle = -1
+
+
+def _made(parent: Path) -> tuple[Path, int]:
+    """A folder with the handle that keeps it locked."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        if not _locked(handle, fcntl.LOCK_EX):
+            return path.rename(parent / path.name.replace(PREFIX, UNLOCKED)), handle
+        if _is_at(path, handle):
+            return path, handle
+        os.close(handle)
 
 
 def sweep(parent: Path) -> None:
@@ -78,9 +90,9 @@ def _is_at(path: Path, handle: int) -> bool:
         return False
 
 
-def _locked(handle: int) -> bool:
+def _locked(handle: int, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, how)
     except OSError:
         return False
     return True

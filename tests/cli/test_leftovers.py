@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.scratch import PREFIX, Scratch, sweep
+from reconciler.scratch import PREFIX, UNLOCKED, Scratch, sweep
 from tests.cli.kit import Command
 
 
@@ -43,6 +43,36 @@ def test_the_next_run_removes_what_a_killed_one_left(batchctl: Command, temporar
     assert not list(temporary.iterdir())
 
 
+BEFORE_IT_IS_LOCKED = """
+import os, sys
+from pathlib import Path
+from reconciler.scratch import Scratch
+def hook(event, arguments, done=[]):
+    if event == "fcntl.flock" and not done:
+        done.append(event)
+        (left,) = Path(sys.argv[1]).iterdir()
+        exec(sys.argv[2])
+sys.addaudithook(hook)
+with Scratch(Path(sys.argv[1])) as path:
+    print(path.is_dir(), list(Path(sys.argv[1]).iterdir()) == [path])
+"""
+
+
+def test_a_folder_of_a_process_that_died_before_it_was_locked_is_removed(temporary: Path) -> None:
+    command = [sys.executable, "-c", BEFORE_IT_IS_LOCKED, str(temporary), "os.kill(os.getpid(), 9)"]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert len(list(temporary.iterdir())) == 1
+    sweep(temporary)
+    assert not list(temporary.iterdir())
+
+
+def test_a_folder_that_another_removes_before_it_is_locked_is_made_anew(temporary: Path) -> None:
+    command = [sys.executable, "-c", BEFORE_IT_IS_LOCKED, str(temporary), "left.rmdir()"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
+    assert not list(temporary.iterdir())
+
+
 def test_only_folders_of_dead_processes_of_ours_are_removed(temporary: Path) -> None:
     code = (
         "import sys; from reconciler.scratch import Scratch; s = Scratch(); print(s.path, flush=True); sys.stdin.read()"
@@ -57,7 +87,7 @@ def test_only_folders_of_dead_processes_of_ours_are_removed(temporary: Path) -> 
     with living:
         assert living.stdout is not None
         theirs = Path(living.stdout.readline().strip())
-        others = temporary / f"{PREFIX}readable", temporary / "batchctl-new-1", temporary / f"{PREFIX}elsewhere"
+        others = temporary / f"{PREFIX}readable", temporary / f"{UNLOCKED}1", temporary / f"{PREFIX}elsewhere"
         others[0].mkdir(mode=0o755)
         others[1].mkdir(mode=0o700)
         (temporary / "elsewhere").mkdir(mode=0o700)
