@@ -192,9 +192,11 @@ class Heard:
 def heard_of(place: Place) -> Heard | None:
     """Who holds the lock, and when it was renewed; None when it is free."""
     found = place.read(LOCK)
+    return None if found is None or _entry(found).free else _heard(found)
+
+
+def _heard(found: Found) -> Heard:
     entry = _entry(found)
-    if found is None or entry.free:
-        return None
     ago = max((datetime.now(UTC) - found.modified).total_seconds(), 0.0)
     return Heard(holder=entry.holder or UNKNOWN, id=entry.id, ago=ago, lease=entry.lease)
 
@@ -228,26 +230,33 @@ def _acquired(
 ) -> Lease:
     until = time.monotonic() + timeout
     seen: Found | None = None
-    since = time.monotonic()
+    since, alive = time.monotonic(), False
     while True:
         lease = Lease(place, holder, terms)
         found = place.read(LOCK)
         if seen is None or found is None or found.stamp != seen.stamp:
+            alive = seen is not None
             seen, since = found, time.monotonic()
         entry = _entry(found)
         if (entry.free or time.monotonic() - since >= entry.lease) and lease.take(found):
             return lease
         who = str(entry.holder or "its holder has not said who it is")
-        if time.monotonic() >= until:
-            raise Locked(
-                "another run holds the state",
-                why=who,
-                fix=f"wait for it, or wait longer with --lock-timeout: more than {entry.lease:.0f} takes it over if it "
-                "is dead; or free it at once: batchctl state unlock",
-            )
+        if found is not None and time.monotonic() >= until:
+            raise _held(who, _heard(found), alive=alive)
         if waiting is not None:
             waiting(f"waiting for {who}")
         time.sleep(min(terms.poll, max(until - time.monotonic(), 0.01)))
+
+
+def _held(who: str, heard: Heard, *, alive: bool) -> Locked:
+    """What is told who has waited in vain for a holder, which was seen `alive` or may be dead."""
+    fix = "it was alive while this one waited: wait for it, longer with --lock-timeout SECONDS"
+    if not alive:
+        over = (
+            f"run this again with --lock-timeout {1.5 * heard.lease:.0f}, which takes over a lock that was not renewed"
+        )
+        fix = f"wait for it; if it is dead, {over} for {heard.lease:.0f} s, or free it at once: batchctl state unlock"
+    return Locked("another run holds the state", why=f"{who}\n{heard}", fix=fix)
 
 
 def _entry(found: Found | None) -> _Entry:

@@ -57,13 +57,26 @@ def test_a_second_run_is_told_who_holds_it(bucket: Somewhere) -> None:
             acquire(bucket.place("two"), timeout_seconds=1, holder=ME, waiting=said.append, terms=STILL),
         ):
             pytest.fail("two hold it")
-        assert "--lock-timeout: more than 60 takes it over" in caught.value.fix
-        assert "batchctl state unlock" in caught.value.fix
+        assert "if it is dead, run this again with --lock-timeout 90, which takes over a lock" in caught.value.fix
+        assert "not renewed for 60 s, or free it at once: batchctl state unlock" in caught.value.fix
+        assert "still alive" in caught.value.why
         assert said
         lease.require(30.0)
     assert holder_of(bucket.place("two")) is None
     with acquire(bucket.place("two"), timeout_seconds=0, holder=ME):
         pass
+
+
+def test_nobody_is_told_to_free_the_lock_of_a_run_that_is_alive(bucket: Somewhere) -> None:
+    beating = Terms(lease=60.0, heartbeat=0.05, poll=0.02)
+    with (
+        acquire(bucket.place(), timeout_seconds=0, holder=ME, terms=beating) as lease,
+        pytest.raises(Locked) as caught,
+        acquire(bucket.place("two"), timeout_seconds=3, holder=ME, terms=STILL),
+    ):
+        pytest.fail(f"two hold it: {lease}")
+    assert "it was alive while this one waited" in caught.value.fix
+    assert "unlock" not in caught.value.fix
 
 
 def test_one_of_many_holds_it(bucket: Somewhere) -> None:
