@@ -14,13 +14,15 @@ from pathlib import Path
 from reconciler.data.engine import Engine
 from reconciler.data.groups import group_of
 from reconciler.data.sql import ADD, DUCK_TYPES, ident, kind_of, lit, lit_list
-from reconciler.state.standing import merged
+from reconciler.state.standing import Ranges, merged, size, subtract
 from reconciler.state.state import DataFile
 
 PRESENT = "kind IN ('add', 'put')"
 _CARRIED = ("cased", "k")
 _LARGE = 100_000
 """Rows from which on a look at a file's footer costs less than it saves."""
+_LISTED = 20
+"""Spans of rows from which on they are listed."""
 _FEW = 10
 """Delta files below a tenth of the base are few rows: each is looked at exactly rather than the base without them."""
 
@@ -154,11 +156,30 @@ def counting(layers: Iterable[DataFile]) -> tuple[DataFile, ...]:
 
 
 def counted(layer: DataFile) -> str:
-    """SQL condition over ``file_row_number``: the rows of a file that count."""
+    """SQL condition over ``file_row_number``: the rows of a file that count.
+
+    Of many spans rows are listed, those that count or those between them, whichever are fewer: a comparison each would
+    take 20 KB of memory.
+    """
     if layer.ranges is None:
         return "TRUE"
-    spans = [f"file_row_number >= {start} AND file_row_number < {stop}" for start, stop in merged(layer.ranges)]
-    return "(" + " OR ".join(spans) + ")" if spans else "FALSE"
+    spans = merged(layer.ranges)
+    if len(spans) <= _LISTED:
+        found = [f"file_row_number >= {start} AND file_row_number < {stop}" for start, stop in spans]
+        return "(" + " OR ".join(found) + ")" if found else "FALSE"
+    whole = ((spans[0][0], spans[-1][1]),)
+    between = subtract(whole, spans)
+    if size(spans) <= size(between):
+        return f"file_row_number IN ({_listed(spans)})"
+    ((start, stop),) = whole
+    return f"(file_row_number >= {start} AND file_row_number < {stop} AND file_row_number NOT IN ({_listed(between)}))"
+
+
+def _listed(spans: Ranges) -> str:
+    """SQL of all rows of spans, read from two texts: a literal for each number is dear to parse."""
+    starts, stops = (lit(str([span[end] for span in spans])) for end in (0, 1))
+    pairs = f"SELECT unnest(CAST({starts} AS BIGINT[])) AS start, unnest(CAST({stops} AS BIGINT[])) AS stop"
+    return f"SELECT unnest(range(start, stop)) FROM ({pairs})"
 
 
 def _uncertain(engine: Engine, layers: Sequence[DataFile], path_of: Callable[[DataFile], Path]) -> str:

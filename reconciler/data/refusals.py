@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
+
+import orjson
 
 from reconciler.data.baseline import counted
 from reconciler.data.engine import Engine
@@ -11,6 +14,8 @@ from reconciler.data.sql import ident, lit
 from reconciler.state.standing import Standing
 from reconciler.state.state import DataFile
 
+_TOGETHER = 10_000
+"""Refusals handed to the engine in one text."""
 PREFIX = "refused by Batch: "
 """Before Batch's own words, in the reason of a reject."""
 IN_PART = " was refused, the others were sent: "
@@ -104,8 +109,11 @@ def _words(engine: Engine, refused: Iterable[tuple[int, str]]) -> str:
     """A table (row, reason)."""
     table = ident(engine.table("words"))
     engine.run(f"CREATE TEMP TABLE {table} (row BIGINT, reason VARCHAR)")
-    rows = list(refused)
-    for at in range(0, len(rows), 1000):
-        values = ", ".join(f"({row}, {lit(words)})" for row, words in rows[at : at + 1000])
-        engine.run(f"INSERT INTO {table} VALUES {values}")
+    rows = iter(refused)
+    while some := list(islice(rows, _TOGETHER)):
+        numbers = lit(str([row for row, _ in some]))
+        words = lit(orjson.dumps([text for _, text in some]).decode())
+        engine.run(
+            f"INSERT INTO {table} SELECT unnest(CAST({numbers} AS BIGINT[])), unnest(from_json({words}, '[\"VARCHAR\"]'))"
+        )
     return table

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.data.baseline import fold, told
+from reconciler.data.baseline import counted, fold, told
 from reconciler.data.engine import Engine
 from reconciler.state.state import DataFile
 
@@ -85,3 +85,16 @@ def _written(root: Path, n: int, layer: Layer) -> DataFile:
         engine.execute(f"COPY (SELECT {picked} FROM t ORDER BY place) TO '{path}' (FORMAT parquet)")
     ranges = None if spans is None else tuple((start, start + length) for start, length in spans)
     return DataFile(path=path.name, rows=len(rows), bytes=1, sha256="0" * 64, ranges=ranges)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.sets(st.integers(0, 400), max_size=300), inverted=st.booleans())
+def test_the_rows_of_however_many_spans_count_and_take_no_comparison_each(rows: set[int], inverted: bool) -> None:
+    count = sorted(set(range(401)) - rows if inverted else rows)
+    file = DataFile(path="d", rows=401, bytes=1, sha256="0" * 64, ranges=tuple((row, row + 1) for row in count))
+    with Engine(now=NOW) as engine:
+        found = engine.rows(
+            f"SELECT file_row_number FROM (SELECT unnest(range(401)) AS file_row_number) WHERE {counted(file)} ORDER BY 1"
+        )
+    assert [row for (row,) in found] == count
+    assert counted(file).count("file_row_number") <= 40
