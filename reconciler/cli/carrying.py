@@ -209,8 +209,8 @@ class Run:
         try:
             if rejects:
                 self._keep(rejects)
-        except OSError as error:
-            self.late = BatchctlError("rows that Batch refused could not be listed", why=error.strerror or "")
+        except StateError as error:
+            self.late = error
         if self.cancel.is_set():
             return ()
         try:

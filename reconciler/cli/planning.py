@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.options import common, common_of, formats_of, labels_of, selecting, unsupported
-from reconciler.errors import ExitCode
+from reconciler.errors import ExitCode, StateError
 
 if TYPE_CHECKING:
+    from reconciler.cli.session import Session
     from reconciler.state.reader import StateReader
 
 
@@ -44,7 +45,6 @@ def command(
     from reconciler.cli.outputs import exit_code_of_plan, write_plan
     from reconciler.cli.pipeline import Wish, connected, plan_with, warned
     from reconciler.cli.progress import Reporter
-    from reconciler.cli.runs import keep_rejects
     from reconciler.cli.session import open_session
     from reconciler.cli.signals import cancelled_by_signals
     from reconciler.cli.subset import chosen
@@ -69,18 +69,28 @@ def command(
         if busy:
             say("warning", busy if options.log_json else f"warning: {busy}", json_lines=options.log_json)
         code = exit_code_of_plan(planned.plan) if detailed_exitcode else ExitCode.OK
-        plan = planned.plan.model_copy(update={"exit_code": int(code)})
+        warnings = (*planned.plan.warnings, *_kept(session, planned.rejects))
+        plan = planned.plan.model_copy(update={"exit_code": int(code), "warnings": warnings})
         if out is not None:
             from reconciler.planfile import save
 
             save(out, planned.plan, planned.staging, seal=seal_of(session))
-        keep_rejects(
-            session.state_root, planned.rejects, now=session.now, what="plan", seal=seal_of(session), quiet=True
-        )
         write_plan(plan, chosen_formats, options)
         if out is not None:
             say("saved", f"saved as {out}: {options.applying(out)}", json_lines=options.log_json)
     return int(code)
+
+
+def _kept(session: Session, rejects: tuple[Path, ...]) -> tuple[str, ...]:
+    """Keeps the rejects of a plan; what to say where that fails, as on a read-only checkout: the plan is as good."""
+    from reconciler.cli.opening import seal_of
+    from reconciler.cli.runs import keep_rejects
+
+    try:
+        keep_rejects(session.state_root, rejects, now=session.now, what="plan", seal=seal_of(session))
+    except StateError as error:
+        return (f"{error.what}: {error.why}; batchctl rejects lists those of an earlier run",) if rejects else ()
+    return ()
 
 
 def _busy(reader: StateReader) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from reconciler.errors import Damaged, Unopened
-from reconciler.scratch import Scratch
+from reconciler.scratch import Scratch, sweep
 from reconciler.state import durable
 from reconciler.state.seal import HEADER, Seal, is_sealed, refused_without_key, through
 
@@ -21,37 +21,40 @@ FORMER = "rejects"
 """The name all of them were sealed under by versions before."""
 
 
-def keep_rejects(
-    state_root: Path, files: Sequence[Path], *, now: datetime, what: str, seal: Seal | None, quiet: bool = False
-) -> Path | None:
-    """Copies reject files into ``<state>/runs/<time>-<what>/``, encrypted where there is a `seal`.
+def keep_rejects(state_root: Path, files: Sequence[Path], *, now: datetime, what: str, seal: Seal | None) -> Path:
+    """Copies reject files into ``<state>/runs/<time>-<what>/``, encrypted where there is a `seal`: all of them or none.
 
-    None where the folder cannot be written and `quiet`.
+    StateError where they cannot be written; those of the run before are then the newest still.
     """
-    folder = state_root / "runs" / f"{now:%Y%m%dT%H%M%SZ}-{what}"
-    try:
-        durable.private_folder(folder)
-        for before in folder.glob(FILES):  # of another run within the same second
-            before.unlink()
-        for number, path in enumerate(files):
-            target = folder / FILES.replace("*", str(number))
-            through(path, target, _closing(target, seal))
-        for old in sorted((state_root / "runs").iterdir())[:-KEPT]:
+    runs = state_root / "runs"
+    folder = runs / f"{now:%Y%m%dT%H%M%SZ}-{what}"
+    with durable.explained("keep the rejected rows"):
+        durable.private_folder(runs)
+        sweep(runs)
+        with Scratch(runs) as made:
+            for number, path in enumerate(files):
+                name = FILES.replace("*", str(number))
+                through(path, made / name, _closing(f"runs/{folder.name}/{name}", seal))
+            if folder.exists():  # another run within the same second
+                shutil.rmtree(folder)
+            made.rename(folder)
+        for old in sorted(_kept(state_root), key=lambda one: one.name)[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
-    except OSError:
-        if quiet:
-            return None
-        raise
     return folder
 
 
 def newest_rejects(state_root: Path, *, seal: Seal | None, scratch: Path) -> tuple[Path | None, list[Path]]:
     """The newest run's folder and its reject files; encrypted ones are opened into `scratch`."""
-    runs = (state_root / "runs").glob("*-*") if (state_root / "runs").is_dir() else ()
+    runs = _kept(state_root)
     newest = max(runs, key=lambda one: (one.name.partition("-")[0], one.stat().st_mtime_ns), default=None)
     if newest is None:
         return None, []
     return newest, [_opened(path, seal, scratch) for path in sorted(newest.glob(FILES))]
+
+
+def _kept(state_root: Path) -> list[Path]:
+    """Folders of runs, those that are being written left out."""
+    return [*(state_root / "runs").glob("[0-9]*-*")]
 
 
 def reseal_rejects(state_root: Path, *, seal: Seal) -> tuple[int, tuple[str, ...]]:
@@ -59,7 +62,7 @@ def reseal_rejects(state_root: Path, *, seal: Seal) -> tuple[int, tuple[str, ...
     what is wrong with others, which cannot be opened."""
     changed, wrong = 0, list[str]()
     with Scratch() as scratch, durable.explained("encrypt the rejects of former runs"):
-        for folder in (state_root / "runs").glob("*-*"):
+        for folder in _kept(state_root):
             with suppress(FileNotFoundError):  # a plan has just removed it
                 written = folder.stat()
                 for path in sorted(folder.glob(FILES)):
@@ -77,16 +80,16 @@ def _resealed(path: Path, seal: Seal, scratch: Path) -> bool:
             return False
     plain = _opened(path, seal, scratch)
     with plain.open("rb") as source, durable.replacing(path, name="rejects") as target:
-        _closing(path, seal)(source, target)
+        _closing(_meant(path), seal)(source, target)
     plain.unlink()
     return True
 
 
-def _closing(path: Path, seal: Seal | None) -> Callable[[IO[bytes], IO[bytes]], object]:
-    """How the reject file `path` is written."""
+def _closing(name: str, seal: Seal | None) -> Callable[[IO[bytes], IO[bytes]], object]:
+    """How a reject file is written that is sealed under `name`."""
     if seal is None:
         return shutil.copyfileobj
-    return lambda source, target: seal.seal(_meant(path), source, target)
+    return lambda source, target: seal.seal(name, source, target)
 
 
 def _meant(path: Path) -> str:

@@ -7,11 +7,17 @@ import io
 import json
 import shutil
 import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from reconciler.cli.runs import keep_rejects
+from reconciler.errors import StateError
 from tests.cli.kit import AUDIENCE, CRM, KEYS, Command, people
 from tests.conftest import MakeProject
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def test_status_before_and_after(batchctl: Command) -> None:
@@ -85,6 +91,30 @@ def test_rejects_of_nothing_that_exists_and_of_nothing_that_was_rejected(
     assert "3 rows rejected" in batchctl.ok("rejects", "--reason", "WHITE space")
     (batchctl.root / "loyal.yaml").unlink()
     assert "3 rows rejected" in batchctl.ok("rejects", "--link", "segment-link/loyal-ios"), "it was there at that plan"
+
+
+def test_rejects_that_cannot_be_kept_are_said_so_and_those_kept_before_stay(
+    batchctl: Command, project: MakeProject, tmp_path: Path
+) -> None:
+    project.table("data/people.parquet", people(40, malformed=3))
+    batchctl.ok("plan")
+    before = batchctl.ok("rejects")
+    runs = batchctl.root / "state" / "runs"
+    (first,) = runs.iterdir()
+    with pytest.raises(StateError, match="could not keep the rejected rows") as caught:
+        keep_rejects(runs.parent, [first / "rejects-0.parquet", tmp_path / "gone"], now=NOW, what="plan", seal=None)
+    assert str(tmp_path / "gone") in caught.value.why
+    assert list(runs.iterdir()) == [first]
+    assert batchctl.ok("rejects") == before
+
+    runs.rename(tmp_path / "runs")
+    runs.write_text("no folder")
+    said = f"could not keep the rejected rows: File exists: {runs}; batchctl rejects"
+    assert said in batchctl.ok("plan")
+    stopped = batchctl("apply", "--auto-approve")
+    assert (stopped.returncode, str(runs) in stopped.stderr) == (1, True), stopped
+    project.table("data/people.parquet", people(40))
+    assert said not in batchctl.ok("plan"), "nothing was to be kept"
 
 
 def test_rejects_are_harmless_to_a_terminal(batchctl: Command, project: MakeProject) -> None:
