@@ -80,6 +80,19 @@ class Opened:
         return self.engine.count(f"SELECT count(*) FROM {self.rows.view}") + self.rows.broken(self.engine)
 
     @cached_property
+    def broken(self) -> tuple[int, int]:
+        """How many rows of the source are not even rows, and how many rows it has."""
+        return self.rows.broken(self.engine), self.source_rows
+
+    @cached_property
+    def graph_broken(self) -> tuple[int, int]:
+        """Rows of the identity graph whose person cannot be read, and how many rows it has."""
+        if self.graph is None or not self.graph_unreadable:
+            return 0, 1
+        rows = self.engine.count(f"SELECT count(*) FROM {self.graph.view}")
+        return self.graph_unreadable, rows + self.graph.broken(self.engine)
+
+    @cached_property
     def suppressed_rows(self) -> int:
         """Rows of the suppression list."""
         return self.engine.count(f"SELECT count(*) FROM {self.suppressed.view}") if self.suppressed else 0

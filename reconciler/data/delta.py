@@ -208,6 +208,8 @@ def _counts(
     unchanged = gathered.unchanged if gathered else 0
     fresh = staged.rows - number["sent"] if gathered and gathered.fresh else 0
     read = engine.count(f"SELECT count(*) FROM {gathered.rows}") if gathered else 0
+    broken = [one for m in request.links for one in m.broken if one[0]] if gathered else []
+    most, of = max(broken, key=lambda one: one[0] / max(one[1], 1), default=(0, 0))
     if request.rules.anew:
         after = number["put"]
     else:
@@ -217,6 +219,9 @@ def _counts(
     return Counts(
         members=unchanged + fresh + engine.count(f"SELECT count(*) FROM {wanted.table}"),
         rows_read=unchanged + fresh + read,
+        broken=sum(rows for rows, _ in broken),
+        broken_most=most,
+        broken_of=of,
         source_rows=min((m.opened.source_rows for m in request.links), default=1),
         added=number["added"] + fresh,
         resumed=number["resumed"],

@@ -204,6 +204,11 @@ class Members:
             f"WHERE {alias}.{ident(f'!{name}')} AND {self.selected}"
         )
 
+    @property
+    def broken(self) -> tuple[tuple[int, int], ...]:
+        """Of each source that is read: rows of which nobody can say whose they are, and how many rows it has."""
+        return (self.opened.broken, self.opened.graph_broken) if self.mapped.graph_fields else (self.opened.broken,)
+
     def extended_keys(self, person: Person) -> str | None:
         """SQL of the segment's people when rows of the identity graph cannot be read: what the graph no
         longer lists of them may stand on one of those rows."""

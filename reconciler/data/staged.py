@@ -49,6 +49,11 @@ class Counts:
     """Identifiers (profiles: people) that belong to the target now."""
     rows_read: int = 0
     """Member rows before checks: denominator of `max_reject_percent`."""
+    broken: int = 0
+    """Rejects that are rows of a source of which nobody can say whether they are members: they are not in `rows_read`."""
+    broken_most: int = 0
+    """Those of them in the source with the largest share of such rows, and its rows."""
+    broken_of: int = 0
     source_rows: int = 0
     """Rows of the smallest source that feeds the target: 0 is the empty-source guard."""
     added: int = 0

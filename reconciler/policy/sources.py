@@ -89,26 +89,32 @@ def _stale(change: Change, target: Target) -> Refusal | None:
 
 
 def _rejects(change: Change, target: Target) -> Refusal | None:
-    """Faults of the data; what Batch refused in an earlier run says nothing about today's and blocks nobody."""
-    count = sum(reject.count for reject in change.rejects) - change.counts.refused_before
+    """Faults of the data; what Batch refused in an earlier run says nothing about today's and blocks nobody.
+
+    Rows of a source that belong to nobody who can be named are measured by the source, all others by those of the
+    segment: a damaged row in a thousand of the source is no tenth of a small segment.
+    """
+    counts = change.counts
     strictest = min(catalogues_of(target), key=lambda catalogue: (catalogue.max_reject_percent, catalogue.name))
     limit = float(strictest.max_reject_percent)
-    rows = max(change.counts.rows_read, count)
-    actual = share(count, max(rows, 1))
-    if actual <= limit:
-        return None
+    count = sum(reject.count for reject in change.rejects) - counts.refused_before - counts.broken
+    sides = [(counts.broken_most, counts.broken_of, "rows of the source"), (count, counts.rows_read, "rows")]
+    for number, among, what in sides:
+        rows = max(among, number, 1)
+        actual = share(number, rows)
+        if actual > limit:
+            detail = f"{number:,} of {rows:,} {what} rejected, {actual:,.1f} %, limit {limit:g} %"
+            return _too_many(change, target, strictest, actual, detail)
+    return None
+
+
+def _too_many(change: Change, target: Target, strictest: Catalogue, actual: float, detail: str) -> Refusal:
     strange = _of_another_column(change, target)
     where, override = f"catalogue/{strictest.name}", f"max_reject_percent: {ceil(actual)}"
     if strange is not None:
         where, override = f"segment/{strange.segment.name}", f"query: SELECT {strange.catalogue.key} FROM …"
-    return Refusal(
-        rule="max_reject_percent",
-        limit=limit,
-        actual=actual,
-        where=where,
-        override=override,
-        detail=f"{count:,} of {rows:,} rows rejected, {actual:,.1f} %, limit {limit:g} %",
-    )
+    limit = float(strictest.max_reject_percent)
+    return Refusal(rule="max_reject_percent", limit=limit, actual=actual, where=where, override=override, detail=detail)
 
 
 def _of_another_column(change: Change, target: Target) -> Link | None:

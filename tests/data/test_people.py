@@ -187,6 +187,8 @@ def test_a_row_of_the_graph_that_cannot_be_read_makes_nobody_lose_a_device(shop:
     turn = shop.look(extended(extension=True))
     assert (turn.rows, turn.staged.counts.held) == ([], 1)
     assert turn.reasons == {"identity graph: malformed CSV row: missing columns": 1}
+    counts = turn.staged.counts
+    assert (counts.broken, counts.broken_most, counts.broken_of) == (1, 1, 2)
     shop.write("people.csv", f"pid,gaid,n,ok\n1,{U1},0,true\n2,,1,true\n")
     assert shop.look(extended(extension=True)).removed == {U1, U2}  # who leaves the segment leaves
 

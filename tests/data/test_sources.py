@@ -62,7 +62,9 @@ def test_rows_that_are_no_rows_are_rejects_with_their_number(shop: Shop) -> None
         (4, "n: not a value of type integer", "4"),
         (5, "malformed CSV row: unquoted value", None),
     }
-    assert turn.staged.counts.source_rows == 6
+    counts = turn.staged.counts
+    assert (counts.source_rows, counts.rows_read) == (6, 3)
+    assert (counts.broken, counts.broken_most, counts.broken_of) == (3, 3, 6), "they belong to no segment"
 
 
 MIXED = ("\r\n", "\n", "\r")

@@ -149,6 +149,26 @@ def test_rejects(rejects: int, expected: str) -> None:
     assert rule(checked(target(), staged(add=1, rejects=counts))) == expected
 
 
+@pytest.mark.parametrize(
+    ("most", "others", "expected"),
+    [
+        (1_000, 5, ""),
+        (1_001, 5, "1,001 of 100,000 rows of the source rejected, 1.0 %, limit 1 %"),
+        (1_000, 11, "11 of 1,000 rows rejected, 1.1 %, limit 1 %"),
+    ],
+)
+def test_rows_of_nobody_are_measured_by_the_source(most: int, others: int, expected: str) -> None:
+    """Half of a small segment, were they its rows."""
+    counts = (
+        RejectCount(link="segment-link/vip", reason="malformed CSV row", count=most),
+        RejectCount(link="segment-link/vip", reason="not a UUID", count=others),
+    )
+    diff = staged(add=1, rejects=counts)
+    sizes = {"rows_read": 1_000, "broken": most, "broken_most": most, "broken_of": 100_000}
+    refused = only(checked(target(), with_fields(diff, counts=replace(diff.counts, **sizes)))).refused
+    assert (refused.detail if refused else "") == expected
+
+
 def test_rejects_that_are_no_rows_of_the_segment_are_counted_among_all() -> None:
     counts = (RejectCount(link="segment-link/vip", reason="no consent to be read", count=2),)
     diff = staged(add=1, rejects=counts)
