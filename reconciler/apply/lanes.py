@@ -4,7 +4,6 @@ budget is used while Batch indexes; serial segments one after another."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -61,8 +60,6 @@ def apply(plan: Plan, tools: Tools) -> Plan:
             future.result()
     changes = tuple(done[change.key] for change in plan.changes)
     try:
-        if not tools.cancel.is_set():
-            _remember_suppressed(plan, changes, tools)
         if tools.wait and not tools.cancel.is_set():
             changes = settle(changes, tools)
     except BatchctlError as error:
@@ -143,15 +140,3 @@ def _carried_out(change: Change, part: Change, tools: Tools, *, awaited: bool) -
         )
     )
     return result
-
-
-def _remember_suppressed(plan: Plan, changes: Sequence[Change], tools: Tools) -> None:
-    """Lengths of the suppression lists that were used: a list that shrinks later is noticed."""
-    if plan.suppressed and any(change.outcome is Outcome.DONE for change in changes):
-        tools.books.change(
-            lambda state: (
-                state
-                if all(state.suppressed.get(name) == rows for name, rows in plan.suppressed.items())
-                else state.model_copy(update={"suppressed": {**state.suppressed, **plan.suppressed}})
-            )
-        )

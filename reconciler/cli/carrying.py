@@ -164,6 +164,7 @@ class Run:
         from reconciler.cli.outputs import has_changes
         from reconciler.data.engines import Engines
         from reconciler.loopback import is_loopback
+        from reconciler.policy import lists_believed
 
         self._keep(rejects)
         if not has_changes(plan):
@@ -172,7 +173,11 @@ class Run:
         books = Books(store, state)
         if self.signals is not None:
             self.signals.sending = True
-        books.change(lambda before: before.model_copy(update={"applying": plan.digest}))
+        books.change(
+            lambda before: before.model_copy(
+                update={"applying": plan.digest, "suppressed": lists_believed(plan, before)}
+            )
+        )
         local = is_loopback(urlsplit(self.session.api_url or "").hostname or "")
         deadlines = [t.destination.retry.deadline.total_seconds() for t in self.session.resolution.targets]
         tools = Tools(

@@ -34,7 +34,7 @@ def suppression_guard(target: Target, plan: Plan, state: State | None) -> Refusa
     for catalogue in catalogues_of(target):
         rows = plan.suppressed.get(catalogue.name)
         before = state.suppressed.get(catalogue.name, 0) if state else 0
-        if rows is None or (rows and share(before - rows, before or 1) <= SHRINKAGE):
+        if rows is None or _believed(rows, before):
             continue
         lost = f"shrank from {before:,} to {rows:,} rows" if before and rows else "is empty"
         way = "restore it, or take at most a tenth off per run" if rows else "restore it"
@@ -45,6 +45,16 @@ def suppression_guard(target: Target, plan: Plan, state: State | None) -> Refusa
             detail=f"the suppression list of catalogue/{catalogue.name} {lost}; {way}",
         )
     return None
+
+
+def lists_believed(plan: Plan, state: State) -> dict[str, int]:
+    """Rows of each suppression list as the last plan that believed it read them: the measure of the next one."""
+    read = {name: rows for name, rows in plan.suppressed.items() if _believed(rows, state.suppressed.get(name, 0))}
+    return {**state.suppressed, **read}
+
+
+def _believed(rows: int, before: int) -> bool:
+    return rows > 0 and share(before - rows, before or 1) <= SHRINKAGE
 
 
 def stale_warnings(plan: Plan, targets: Mapping[str, Target]) -> list[str]:

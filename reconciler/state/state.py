@@ -176,7 +176,7 @@ class State(_Lessened):
     begun: int = 0
     """Serial it began with, not 0 where one before it was lost: what that one told is in files that are left."""
     suppressed: dict[str, int] = Field(default_factory=dict)
-    """Rows of each catalogue's suppression list at the last commit: a shrunken list is refused."""
+    """Rows of each catalogue's suppression list as an apply last believed it: one that shrank since is refused."""
     targets: dict[str, TargetState] = Field(default_factory=dict)
 
     def by_hand(self) -> State:
