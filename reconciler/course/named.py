@@ -6,9 +6,8 @@ An audience, by what Batch lists and what the state says (first line that fits):
 |----------------------|--------------------------------|---------------|----------------------------------------------|
 | gone, not ours       | every link a `once` that ran   |               | none                                         |
 | ours                 | every link a `once` that ran   |               | delta of removals for consent                |
-| absent               | unknown, or deleted by us      |               | create + everybody, void                     |
-| absent               | pending create                 |               | create + everybody, void                     |
-| absent               | ours                           |               | create + everybody, void; the last count     |
+| absent               | unknown, or pending create     |               | create + everybody, void                     |
+| absent               | ours, deleted by us perhaps    |               | create + everybody, void; the last count     |
 |                      |                                |               | still feeds the guards                       |
 | exists, other type   | anything                       |               | refused `type`                               |
 | exists               | unknown                        | `adopt: true` | adopt: replace + everybody, void             |
@@ -94,9 +93,10 @@ def _made(target: Target, known: TargetState, observed: Observed | None) -> Cour
 
 
 def _create(target: Target, known: TargetState | None) -> Course:
-    deleted = known is not None and known.pending is not None and known.pending.op == "delete"
-    if known is None or deleted:
-        known, reason = None, "new"
+    if known is None:
+        reason = "new"
+    elif known.pending is not None and known.pending.op == "delete":
+        reason = "deleted by an earlier run"
     elif known.created is None and not known.committed:
         reason = "new; an earlier create was cut off"
     else:

@@ -134,11 +134,12 @@ def test_a_recreation_goes_on_from_wherever_it_was_cut_off(tmp_path: Path, at: s
         shop.converged()
 
 
-def test_guards_keep_their_measure_after_a_recreation_that_was_cut_off(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at", RECREATION[:2])
+def test_guards_keep_their_measure_after_a_recreation_that_was_cut_off(tmp_path: Path, at: str) -> None:
     with dying(tmp_path, replace(everybody("l3"), more=RECREATED)) as (shop, warm):
         told = list(shop.held(MEP10))
         mep(shop, MEP10, "stranger")
-        die(shop, warm, INTENT)
+        die(shop, warm, at)
         leave(shop, *told[:20])
         shop.world.links["l3"] = replace(everybody("l3"), more=STRICT)
         done = shop.apply()

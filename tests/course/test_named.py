@@ -30,18 +30,17 @@ def test_absent_with_a_pending_create_is_created_again() -> None:
     assert "cut off" in got.reason
 
 
-def test_absent_after_our_own_deletion_is_new() -> None:
+@pytest.mark.parametrize(
+    ("pending", "reason"),
+    [(None, "vanished from Batch"), (DELETE, "deleted by an earlier run")],
+    ids=["gone", "deleted"],
+)
+def test_absent_but_ours_is_created_and_keeps_its_last_count(pending: Pending | None, reason: str) -> None:
     made = target()
-    got = course(made, had=known(made, pending=DELETE))
-    assert (got.op, got.reason, got.known) == (Op.CREATE, "new", None)
-
-
-def test_vanished_is_created_and_keeps_its_last_count() -> None:
-    made = target()
-    got = course(made, had=known(made, count=70))
+    got = course(made, had=known(made, count=70, pending=pending))
     assert (got.op, got.create, got.everybody, got.void) == (Op.CREATE, True, True, True)
     assert got.known is not None
-    assert (got.known.baseline.count, got.reason) == (70, "vanished from Batch")
+    assert (got.known.baseline.count, got.reason) == (70, reason)
 
 
 @pytest.mark.parametrize("owned", [True, False])
