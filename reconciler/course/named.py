@@ -9,7 +9,8 @@ An audience, by what Batch lists and what the state says (first line that fits):
 | absent               | unknown, or pending create     |               | create + everybody, void                     |
 | absent               | ours, deleted by us perhaps    |               | create + everybody, void; the last count     |
 |                      |                                |               | still feeds the guards                       |
-| exists, other type   | anything                       |               | refused `type`                               |
+| exists, other type   | anything                       |               | refused `type`; of ours consent removals     |
+|                      |                                |               | go out                                       |
 | exists               | unknown                        | `adopt: true` | adopt: replace + everybody, void             |
 |                      |                                |               | (MEP 1.0: everybody, nothing known to remove)|
 | exists               | unknown                        |               | refused `exists`                             |
@@ -162,14 +163,17 @@ def _recreated_refusal(target: Target, observed: Observed) -> Refusal:
 
 
 def _refused(target: Target, observed: Observed, known: TargetState | None, refusal: Refusal) -> Course:
+    """One that is ours all the same is kept as an orphan is: whoever withdraws consent leaves it."""
     op = Op.DELTA if known is not None else Op.ADOPT
+    ours = known is not None and is_ours(observed, known)
     return Course(
         key=target.key,
         op=op,
-        target=target,
+        target=None if ours else target,
+        former=target.links if ours else (),
         known=known,
         observed=observed,
         reason=refusal.rule,
-        void=True,
+        void=not ours,
         refused=refusal,
     )

@@ -19,9 +19,9 @@ class Course:
     op: Op
     reason: str = ""
     target: Target | None = None
-    """None for an orphan: a target of the state which no link names."""
+    """None for an orphan: a target of the state which no link names, or whose link sends another type."""
     former: tuple[Link, ...] = ()
-    """Of an orphan that is kept: links of the project that fed it once. Whom they must not send leaves it."""
+    """Of an orphan that is kept: links of the project that fed it. Whom they must not send leaves it."""
     known: TargetState | None = None
     observed: Observed | None = None
     create: bool = False
@@ -63,5 +63,4 @@ class Course:
     @property
     def consent(self) -> bool:
         """Refused, but ours: removals for consent are staged and sent all the same."""
-        ours = self.known is not None and bool(self.links)
-        return ours and self.refused is not None and self.refused.rule in ("attribute_type", "prevent_destroy")
+        return self.refused is not None and self.known is not None and bool(self.links) and not self.void

@@ -197,3 +197,21 @@ def test_a_deletion_that_is_refused_warns_that_consent_waits(tmp_path: Path) -> 
         done = shop.apply("--no-delete")
         assert (done.code, rules(done)) == (4, {"no_delete"}), done
         assert "people who withdraw consent stay in it until it may be deleted or emptied" in done.said(CEP)
+
+
+def test_who_withdraws_consent_leaves_an_audience_whose_link_sends_another_type_now(tmp_path: Path) -> None:
+    fixed = "audience: {name: fixed}\n"
+    with shop_of(tmp_path, replace(L["l6"], more=fixed), count=40) as shop:
+        assert shop.apply().code == 0
+        gone = sorted(shop.held("fixed"))[:2]
+        for pid in gone:
+            shop.world.people[pid] = replace(shop.world.people[pid], ok=False)
+        shop.world.links["l6"] = replace(L["l6"], kind="send_emails", more=fixed)
+        done = shop.apply()
+        assert (done.code, rules(done)) == (4, {"type"}), done
+        shop.post("settle")
+        left = shop.held("fixed")
+        assert left
+        assert not set(gone) & set(left)
+        shop.world.links["l6"] = replace(L["l6"], more=fixed)
+        assert shop.apply().code == 0
