@@ -17,10 +17,11 @@ def refuse_deletes(
     changes: Sequence[Change], *, project: Project, state: State | None, serial: int, no_delete: bool
 ) -> list[Change]:
     """Deletions, and orphans to be emptied, beyond the limit are refused; in plan order the first ones go through.
+    With `no_delete` recreations are refused too, which begin with a deletion.
 
     `serial` is that of the state the plan was made from: a plan that goes on is judged as it was at first.
     """
-    wanted = [change for change in changes if _destroys(change) and change.refused is None]
+    wanted = [one for one in changes if one.refused is None and (_destroys(one) or (no_delete and one.recreate))]
     limit = 0 if no_delete else max(project.max_delete_audiences, _owned(changes, state, serial) // SHARE)
     over = {change.key for change in wanted[limit:]}
     many = Refusal(
@@ -36,8 +37,10 @@ def refuse_deletes(
 
 
 def _held(change: Change, refusal: Refusal) -> Change:
-    waits = consent_waits(change.state) if change.state is not None else ()
-    return change.model_copy(update={"refused": refusal, "warnings": (*change.warnings, *waits)})
+    consent = bool(change.consent_batches) and not change.consent_refused
+    waits = consent_waits(change.state) if change.state is not None and not change.recreate else ()
+    update = {"refused": refusal, "consent_only": consent, "warnings": (*change.warnings, *waits)}
+    return change.model_copy(update=update)
 
 
 def _destroys(change: Change) -> bool:

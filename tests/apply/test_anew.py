@@ -205,3 +205,19 @@ def test_removals_for_consent_go_out_when_a_recreation_is_refused(tmp_path: Path
         shop.post("settle")
         assert set(told) - set(shop.held(MEP10)) == set(told[:2])
         assert "DELETE" not in [one["method"] for one in shop.log()]
+
+
+def test_no_delete_keeps_an_audience_from_being_recreated_but_not_who_withdraws_consent(tmp_path: Path) -> None:
+    with shop_of(tmp_path, replace(L["l3"], more=RECREATED), count=60) as shop:
+        shop.turn()
+        gone = next(iter(shop.held(MEP10)))
+        mep(shop, MEP10, "stranger")
+        withdraw(shop, gone)
+        shop.post("reset-log")
+        done = shop.apply("--no-delete")
+        assert (done.code, rules(done)) == (4, {"no_delete"}), done
+        assert "DELETE" not in {one["method"] for one in shop.log()}
+        shop.post("settle")
+        assert {gone, "stranger"} & set(shop.held(MEP10)) == {"stranger"}
+        assert shop.apply().code == 0
+        shop.converged()
