@@ -150,8 +150,6 @@ def move(key: str, new: str, lock_timeout: float, **shared: Any) -> int:
             )
         if wanted == known.key or state.target(wanted) is not None:
             raise StateError(f"{wanted} is in the state already", fix="batchctl state list shows all keys")
-        if known.pending is not None:
-            raise StateError(f"{known.key} is unfinished", fix="run batchctl apply first")
         moved = known.model_copy(update={"account": wanted.account, "space": wanted.space})
         written = store.write(state.by_hand().without_target(known.key).with_target(moved))
     click.echo(f"{wanted}, state serial {written.serial}")

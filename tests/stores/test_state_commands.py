@@ -318,7 +318,9 @@ def test_unlock_frees_nothing_but_what_the_person_was_asked_about(batchctl: Appl
     assert held_at(batchctl.place) == (None, None)
 
 
-def test_an_unfinished_target_is_not_moved_nor_folded(batchctl: Applied, project: MakeProject, tmp_path: Path) -> None:
+def test_an_unfinished_target_is_moved_as_it_is_and_not_folded(
+    batchctl: Applied, project: MakeProject, tmp_path: Path
+) -> None:
     (key,) = batchctl.targets()
     command, log = ("apply", "--auto-approve", "--target", "segment-link/loyal-ios"), tmp_path / "points"
     project.table("data/people.parquet", people(402, loyal=302))
@@ -329,8 +331,12 @@ def test_an_unfinished_target_is_not_moved_nor_folded(batchctl: Applied, project
     if batchctl.where.kind == "s3":
         batchctl.state("unlock", "--auto-approve")
     assert "unfinished" in batchctl.state("list")
-    assert "unfinished" in batchctl("state", "mv", key, f"00c0ffee/{key.partition('/')[2]}").stderr
+    elsewhere = f"00c0ffee/{key.partition('/')[2]}"
+    batchctl.state("mv", key, elsewhere)
+    assert "unfinished" in batchctl.state("list")
+    batchctl.state("mv", elsewhere, key)
     assert "0 targets folded" in batchctl.state("compact", key)
     assert "unfinished" in batchctl.state("verify", key)
     batchctl.ok(*command)
+    assert "No changes." in batchctl.ok("plan", "--target", "segment-link/loyal-ios")
     assert "0 wrong" in batchctl.state("verify")
