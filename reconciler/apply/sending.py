@@ -9,7 +9,6 @@ from reconciler.apply.part import Part
 from reconciler.apply.proof import Holds
 from reconciler.apply.sent import Sent
 from reconciler.apply.sent import batch as request
-from reconciler.apply.tools import Progress
 from reconciler.apply.work import Vanished, Work
 from reconciler.batch.client import Written
 from reconciler.batch.transport import Cancelled
@@ -64,7 +63,7 @@ class Sender:
             self.sent.doing = request(number)
             if batch.barrier:
                 self.work.barrier()
-            given_up += [why for start, stop in todo for why in self._slices(number, batch, start, stop)]
+            given_up += [why for start, stop in todo for why in self._slices(batch, start, stop)]
             if given_up and (batch.replace or (len(given_up) >= POINTLESS and not self.sent.told)):
                 break
             if batch.replace and not self._begun(batch):
@@ -74,13 +73,13 @@ class Sender:
                     why=self.sent.refused[-1][1] if self.sent.refused else "",
                     fix="batchctl rejects lists them",
                 )
-            self._report()
+            self.work.step("sending")
         if given_up:
             raise given_up[0]
 
-    def _slices(self, number: int, batch: Batch, start: int, stop: int) -> list[Refused4xx]:
+    def _slices(self, batch: Batch, start: int, stop: int) -> list[Refused4xx]:
         step = self.sent.largest or stop - start
-        ends = [self._range(number, batch, at, min(at + step, stop)) for at in range(start, stop, step)]
+        ends = [self._range(batch, at, min(at + step, stop)) for at in range(start, stop, step)]
         return [why for why in ends if why is not None]
 
     def _rest(self, batch: Batch) -> Batch:
@@ -95,7 +94,7 @@ class Sender:
         told = without(merged(self.sent.accepted), [row for row, _ in self.sent.refused])
         return subtract(whole, told) != whole
 
-    def _range(self, number: int, batch: Batch, start: int, stop: int) -> Refused4xx | None:
+    def _range(self, batch: Batch, start: int, stop: int) -> Refused4xx | None:
         """One request, and as many more as Batch's refusals make of it: halves, from the left.
 
         Where that becomes pointless it is given up, and says why, only after every range not tried yet was refused as a
@@ -105,7 +104,7 @@ class Sender:
         refusal: Refused4xx | None = None
         while parts:
             batch = self._rest(batch)
-            halves, error = self._part(number, batch, parts.pop())
+            halves, error = self._part(batch, parts.pop())
             later, refusal = [*later, *halves], error or refusal
             if refusal is None or not self._pointless:
                 parts, later = [*parts, *reversed(later)], []
@@ -114,16 +113,16 @@ class Sender:
             return refusal
         return None
 
-    def _part(self, number: int, batch: Batch, part: Part) -> tuple[tuple[Part, ...], Refused4xx | None]:
+    def _part(self, batch: Batch, part: Part) -> tuple[tuple[Part, ...], Refused4xx | None]:
         """One request; its halves where Batch refuses it, and the refusal."""
         start, stop = part.start, part.stop
         if self.work.tools.cancel.is_set():
             raise Cancelled
         if self.sent.last_at is not None and not self.sent.tokens:
             self.work.barrier()  # without tokens writes cannot be told apart: one in flight at a time
-        written = self._asked(number, start, stop, lambda: self._request(batch, start, stop))
+        written = self._asked(start, stop, lambda: self._request(batch, start, stop))
         if isinstance(written, Refused4xx):
-            return self._refused(number, batch, part, written), written
+            return self._refused(batch, part, written), written
         if stop - start > 1 and any(not 0 <= error.index < stop - start for error in written.errors):
             self.sent.requests_refused += 1
             self._wrote(written)
@@ -131,13 +130,13 @@ class Sender:
             self.work.barrier()
             self.sent.unknown.pop()  # the halves will tell
             return part.halves(lost=True), None
-        self._accepted(number, start, stop, written)
+        self._accepted(start, stop, written)
         part.twins.append(stop - start)
         if len(part.twins) == 2:
             self.sent.largest = min(part.twins)  # neither half was refused: the size was the matter
         return (), None
 
-    def _asked(self, number: int, start: int, stop: int, request: Callable[[], Written]) -> Written | Refused4xx:
+    def _asked(self, start: int, stop: int, request: Callable[[], Written]) -> Written | Refused4xx:
         """One request, or Batch's refusal of its rows; raises what stops the target.
 
         A line of the log says that it starts. Where nobody knows whether it was processed no other follows, and its
@@ -148,29 +147,29 @@ class Sender:
             return request()
         except Refused4xx as error:
             if not error.forbidden:
-                self._answered(number, start, start)
+                self._answered(start, start)
                 return error
-            self._stopped(number, start, stop, error)
+            self._stopped(start, stop, error)
             raise
         except BatchctlError as error:
-            self._stopped(number, start, stop, error)
+            self._stopped(start, stop, error)
             raise
         except Exception:
             self.sent.unknown.append((start, stop))  # it may have been sent
             raise
 
-    def _stopped(self, number: int, start: int, stop: int, error: BatchctlError) -> None:
+    def _stopped(self, start: int, stop: int, error: BatchctlError) -> None:
         if error.maybe_processed:
             self.sent.unknown.append((start, stop))
         elif not isinstance(error, Locked):  # it was not sent, and without the lock nothing is written either
-            self._answered(number, start, start)
+            self._answered(start, start)
             self.sent.failed += [] if isinstance(error, Cancelled) else [(start, stop)]
 
     def _answered(
-        self, number: int, start: int, stop: int, token: str | None = None, refused: tuple[tuple[int, str], ...] = ()
+        self, start: int, stop: int, token: str | None = None, refused: tuple[tuple[int, str], ...] = ()
     ) -> None:
         at = self.work.tools.clock()
-        self.log.append(Ack(batch=number, start=start, stop=stop, token=token, at=at, refused=refused))
+        self.log.append(Ack(start=start, stop=stop, token=token, at=at, refused=refused))
 
     def _request(self, batch: Batch, start: int, stop: int) -> Written:
         change = self.change
@@ -183,7 +182,7 @@ class Sender:
             return self.work.client.write_profiles(change.route, items, stop - start)
         return self.work.client.update(change.target_key.audience, change.id_type, items)
 
-    def _accepted(self, number: int, start: int, stop: int, written: Written) -> None:
+    def _accepted(self, start: int, stop: int, written: Written) -> None:
         words: dict[int, str] = {}
         for error in written.errors:
             words_of = error.reason or error.category or "refused"
@@ -191,7 +190,7 @@ class Sender:
             text = f"{error.attribute}{between}{words_of}" if error.attribute else words_of
             words.setdefault(start + (error.index if stop - start > 1 else 0), text)
         refused = tuple(sorted(words.items()))
-        self._took(number, start, stop, written.token, refused)
+        self._took(start, stop, written.token, refused)
         self._wrote(written)
 
     def _wrote(self, written: Written) -> None:
@@ -200,23 +199,21 @@ class Sender:
         if written.token:
             self.sent.tokens.append(written.token)
 
-    def _took(
-        self, number: int, start: int, stop: int, token: str | None = None, refused: tuple[tuple[int, str], ...] = ()
-    ) -> None:
+    def _took(self, start: int, stop: int, token: str | None = None, refused: tuple[tuple[int, str], ...] = ()) -> None:
         """Writes down what Batch took, less the refused rows of which it may hold something: after a kill those are
         uncertain. Where that fails the next run will not know, and this report says so."""
         unsure = self.bodies.unsure(start, stop) if refused else set()
         doubtful = [row for row, words in refused if row in unsure or IN_PART in words]
         try:
             for first, last in without(((start, stop),), doubtful) or ((start, start),):
-                self._answered(number, first, last, token, tuple(one for one in refused if first <= one[0] < last))
+                self._answered(first, last, token, tuple(one for one in refused if first <= one[0] < last))
         except StateError:
             self.sent.unknown.append((start, stop))
             raise
         self.sent.accepted.append((start, stop))
         self.sent.refused += refused
 
-    def _refused(self, number: int, batch: Batch, part: Part, error: Refused4xx) -> tuple[Part, ...]:
+    def _refused(self, batch: Batch, part: Part, error: Refused4xx) -> tuple[Part, ...]:
         """What remains to be tried: halves, or nothing of a single row."""
         start, stop, lost = part.start, part.stop, part.lost or error.maybe_processed
         self.sent.requests_refused += 1
@@ -224,15 +221,15 @@ class Sender:
             self.sent.failed.append((start, stop))
             raise Vanished(self.change.target_key.audience, why=error.what) from None
         if not part.half and not batch.replace and self._removes(start, stop) and self.holds(start, stop):
-            self._took(number, start, stop)
+            self._took(start, stop)
             return ()
         if stop - start == 1:
-            self._single(number, start, error, lost=lost)
+            self._single(start, error, lost=lost)
             return ()
         if error.status == 413:
             self.sent.largest = (start + stop) // 2 - start
         else:
-            self._report("halving")
+            self.work.step("halving")
         return part.halves(lost=lost)
 
     @property
@@ -246,7 +243,7 @@ class Sender:
     def _removes(self, start: int, stop: int) -> bool:
         return not self.change.target_key.is_profiles and bool(REMOVALS & set(self.bodies.kinds(start, stop)))
 
-    def _single(self, number: int, row: int, error: Refused4xx, *, lost: bool) -> None:
+    def _single(self, row: int, error: Refused4xx, *, lost: bool) -> None:
         """A row refused alone. Who may be gone already is taken for gone (U33): where their removal may have been sent
         before, or Batch counts fewer than were told. Anybody else stays in the books.
 
@@ -256,12 +253,12 @@ class Sender:
         if self._removes(row, row + 1) and (lost or self.in_flight or self._unsure(row) or self.holds.fewer()):
             refused = ()
         if self.change.route == "custom_data" and self._unsets(row):
-            written = self._asked(number, row, row + 1, lambda: self._values_alone(row))
+            written = self._asked(row, row + 1, lambda: self._values_alone(row))
             if isinstance(written, Refused4xx):
                 self.sent.requests_refused += 1
             else:
                 refused = ((row, f"removing values{IN_PART}{error.why or error.what}"),)
-        self._took(number, row, row + 1, refused=refused)
+        self._took(row, row + 1, refused=refused)
 
     def _values_alone(self, row: int) -> Written:
         items = self.bodies.take(row, row + 1, item=self.second_item)
@@ -274,19 +271,4 @@ class Sender:
         """A row with values as well as nulls."""
         return self.bodies.kinds(row, row + 1) == ["add"] and self.bodies.take(row, row + 1) != self.bodies.take(
             row, row + 1, item=self.second_item
-        )
-
-    def _report(self, step: str = "sending") -> None:
-        done = sum(stop - start for start, stop in self.sent.accepted)
-        total = sum(batch.stop - batch.start for batch in self.change.batches)
-        change = self.change
-        self.work.tools.progress(
-            Progress(
-                address=change.address,
-                destination=change.destination,
-                step=step,
-                done=done,
-                total=total,
-                refused=len(self.sent.refused),
-            )
         )

@@ -65,9 +65,15 @@ class Work:
 
     def step(self, name: str) -> None:
         """Tells whoever watches."""
-        total = sum(batch.stop - batch.start for batch in self.change.batches)
         self.tools.progress(
-            Progress(address=self.change.address, destination=self.change.destination, step=name, total=total)
+            Progress(
+                address=self.change.address,
+                destination=self.change.destination,
+                step=name,
+                done=sum(stop - start for start, stop in self.sent.accepted),
+                total=sum(batch.stop - batch.start for batch in self.change.batches),
+                refused=len(self.sent.refused),
+            )
         )
 
     def wait_for(self, token: str | None, *, replaced_ok: bool = False, sent_at: datetime | None = None) -> None:

@@ -28,8 +28,6 @@ class Ack:
     Of refused rows that it may hold something of the log says nothing.
     """
 
-    batch: int
-    """Number of the planned request."""
     start: int
     stop: int
     token: str | None
@@ -52,8 +50,8 @@ class Unfinished:
 
 
 Line = Sending | Ack | Unfinished
-_NO_ANSWER = -1
-"""The batch number of a line that is no answer; an unfinished log's has no rows besides."""
+_ANSWER, _NO_ANSWER = 0, -1
+"""The field ``batch`` of a line: any number but -1 is an answer; the other lines differ by having rows."""
 
 
 def folded(lines: Sequence[Line]) -> Acked:
@@ -73,7 +71,7 @@ def encode(line: Line) -> bytes:
     """The line's JSON, without a line end."""
     match line:
         case Ack():
-            return _json(line.batch, line.start, line.stop, line.at, line.token, line.refused)
+            return _json(_ANSWER, line.start, line.stop, line.at, line.token, line.refused)
         case Sending():
             return _json(_NO_ANSWER, line.start, line.stop, line.at)
         case Unfinished():
@@ -94,7 +92,7 @@ def decode(text: bytes | None) -> Line | None:
         return None
     if batch != _NO_ANSWER:
         token = None if token is None else str(token)
-        return Ack(batch=batch, start=start, stop=stop, token=token, at=at, refused=refused)
+        return Ack(start=start, stop=stop, token=token, at=at, refused=refused)
     return Sending(start=start, stop=stop, at=at) if stop else Unfinished(at=at)
 
 

@@ -17,7 +17,7 @@ from tests.state.kit import NOW, python
 
 def ack(batch: int, *refused: tuple[int, str]) -> Ack:
     """Batch `batch` of ten rows each."""
-    return Ack(batch=batch, start=10 * batch, stop=10 * batch + 10, token=f"t{batch}", at=NOW, refused=refused)
+    return Ack(start=10 * batch, stop=10 * batch + 10, token=f"t{batch}", at=NOW, refused=refused)
 
 
 def test_no_log_is_no_acknowledgement(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_what_is_appended_is_read_in_order(tmp_path: Path) -> None:
     written = [
         ack(0),
         ack(1, (12, "not a UUID"), (13, "réf\n usé")),
-        Ack(batch=2, start=20, stop=21, token=None, at=NOW),
+        Ack(start=20, stop=21, token=None, at=NOW),
     ]
     path = tmp_path / "targets" / "a" / "acks"
     with AckLog(path) as log:
@@ -75,12 +75,12 @@ LINES: list[tuple[Line, bytes]] = [
         b'{"batch":-1,"start":3,"stop":5,"token":null,"at":"2026-11-03T12:30:00+00:00","refused":[]}',
     ),
     (
-        Ack(batch=0, start=3, stop=5, token="t", at=NOW, refused=((4, "no such person"),)),
+        Ack(start=3, stop=5, token="t", at=NOW, refused=((4, "no such person"),)),
         b'{"batch":0,"start":3,"stop":5,"token":"t","at":"2026-11-03T12:30:00+00:00","refused":[[4,"no such person"]]}',
     ),
     (
-        Ack(batch=1, start=5, stop=5, token=None, at=NOW),
-        b'{"batch":1,"start":5,"stop":5,"token":null,"at":"2026-11-03T12:30:00+00:00","refused":[]}',
+        Ack(start=5, stop=5, token=None, at=NOW),
+        b'{"batch":0,"start":5,"stop":5,"token":null,"at":"2026-11-03T12:30:00+00:00","refused":[]}',
     ),
     (
         Unfinished(at=NOW),
@@ -93,6 +93,7 @@ LINES: list[tuple[Line, bytes]] = [
 def test_a_line_has_the_bytes_it_always_had(line: Line, text: bytes) -> None:
     assert encode(line) == text
     assert decode(text) == line
+    assert decode(text.replace(b'"batch":0', b'"batch":7')) == line, "once the number of the planned request"
 
 
 @pytest.mark.parametrize(

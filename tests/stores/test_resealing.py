@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -398,7 +397,7 @@ def test_plain_lines_of_a_log_are_not_called_damage(tmp_path: Path) -> None:
         with pytest.raises(StateError, match="is not encrypted") as caught:
             AckLogs(place).read(LOG)
         assert "batchctl state compact" in caught.value.fix
-    torn = encoded((ack(0),)) + encoded((replace(ack(1), batch=1),))[:-9]
+    torn = encoded((ack(0),)) + encoded((ack(1),))[:-9]
     (tmp_path / LOG).write_bytes(torn)
     logs = AckLogs(Sealed(Folder(tmp_path), Seal(KEY)))
     assert logs.reseal(LOG)
