@@ -12,21 +12,12 @@ from reconciler.batch.items import item_of, replacement_of
 from reconciler.data import refusals
 from reconciler.data.bodies import MEMORY, Bodies
 from reconciler.plan import Change, Op
-from reconciler.plan.target_state import SETTINGS
+from reconciler.plan.target_state import NOTHING_DONE, SETTINGS
 from reconciler.state.standing import Standing
 from reconciler.state.state import Baseline, DataFile, Pending, TargetState
 
 DOCUMENTED = (*SETTINGS, "id_type", "links", "created", "owned_since")
 """What an intent records of the plan's documents: a later run may have to end the target without them."""
-NOTHING_DONE: dict[str, object] = {
-    "committed": False,
-    "last_full": None,
-    "last_commit": None,
-    "known_offset": 0,
-    "inputs": "",
-    "once_done": (),
-}
-"""Of the state after a commit, what is not true of a new target until then."""
 
 
 def carry_out(work: Work, *, awaited: bool = False) -> None:

@@ -106,22 +106,11 @@ def _course(session: Session, target: Target, state: State | None, client: Reade
 
 def _imported(course: Course, state: State, session: Session) -> TargetState:
     """The target as a commit would record it, but with nothing told and nothing trusted."""
-    from reconciler.plan.target_state import state_after
+    from reconciler.plan.target_state import NOTHING_DONE, state_after
     from reconciler.state.state import Baseline
 
     after = state_after(course, serial=state.serial, now=session.now)
-    return after.model_copy(
-        update={
-            "created": course.observed.created if course.observed else None,
-            "baseline": Baseline(trusted=False),
-            "committed": False,
-            "owned_since": state.serial + 1,
-            "last_full": None,
-            "last_commit": None,
-            "last_write": None,
-            "once_done": (),
-        }
-    )
+    return after.model_copy(update={**NOTHING_DONE, "baseline": Baseline(trusted=False)})
 
 
 def _say(target: Target, course: Course, serial: int) -> None:

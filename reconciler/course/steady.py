@@ -20,6 +20,7 @@ same difference seen again is only reported.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler.course.due import full_upload_due, ttl_over
@@ -34,64 +35,40 @@ from reconciler.state.state import TargetState
 
 def steady_course(target: Target, known: TargetState, observed: Observed | None, now: datetime) -> Course:
     """The course of a target that is ours and exists."""
+    ours = Course(key=target.key, op=Op.DELTA, target=target, known=known, observed=observed)
     refusal = _attribute_type(target, known)
     if refusal is not None:
-        return Course(
-            key=target.key,
-            op=Op.DELTA,
-            target=target,
-            known=known,
-            observed=observed,
-            refused=refusal,
-            reason=refusal.rule,
-        )
+        return replace(ours, refused=refusal, reason=refusal.rule)
     if not known.committed and known.baseline.trusted:
         op = Op.FULL if target.key.is_profiles else Op.CREATE
-        return Course(
-            key=target.key, op=op, target=target, known=known, observed=observed, reason="first upload, continued"
-        )
+        return replace(ours, op=op, reason="first upload, continued")
     offset, warnings = _count_check(known, observed)
-    if not known.baseline.trusted or offset is not None:
-        reason = "baseline not trusted" if offset is None else f"Batch holds {_difference(offset)} than it was told"
-        return _untrusted(target, known, observed, now, reason=reason, offset=offset)
+    if offset is not None:
+        return _untrusted(
+            ours, target, now, reason=f"Batch holds {_difference(offset)} than it was told", offset=offset
+        )
+    if not known.baseline.trusted:
+        return _untrusted(ours, target, now, reason="baseline not trusted", offset=None)
+    ours = replace(ours, warnings=(*warnings, *_deletion_cut_off(known)))
     reason = _full_reason(target, known, now)
-    return Course(
-        key=target.key,
-        op=Op.FULL if reason else Op.DELTA,
-        target=target,
-        known=known,
-        observed=observed,
-        reason=reason,
-        everybody=bool(reason),
-        warnings=(*warnings, *_deletion_cut_off(known)),
-    )
+    return replace(ours, op=Op.FULL, reason=reason, everybody=True) if reason else ours
 
 
-def _untrusted(
-    target: Target,
-    known: TargetState,
-    observed: Observed | None,
-    now: datetime,
-    *,
-    reason: str,
-    offset: int | None,
-) -> Course:
-    replace = observed is not None and rewritable(target.key.space)
-    recreate = observed is not None and not replace and _may_recreate(target, now)
-    if observed is not None and not replace and not recreate:
+def _untrusted(ours: Course, target: Target, now: datetime, *, reason: str, offset: int | None) -> Course:
+    seen = ours.observed is not None
+    anew = seen and rewritable(target.key.space)
+    recreate = seen and not anew and _may_recreate(target, now)
+    if seen and not anew and not recreate:
         offset = offset or 0  # who else is in it stays, and is counted once everybody of ours is there
-    return Course(
-        key=target.key,
+    return replace(
+        ours,
         op=Op.FULL,
-        target=target,
-        known=known,
-        observed=observed,
         reason=reason,
         everybody=True,
-        replace=replace,
+        replace=anew,
         recreate=recreate,
         create=recreate,
-        void=replace or recreate,
+        void=anew or recreate,
         offset=offset,
     )
 

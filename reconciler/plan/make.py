@@ -102,7 +102,7 @@ def _change(
         id_type=after.id_type,
         create=course.create,
         recreate=course.recreate,
-        full=(course.everybody or course.void) and course.op in (Op.CREATE, Op.ADOPT, Op.FULL),
+        full=course.everybody,
         void=course.void,
         forget=course.forget,
         made=course.made,
@@ -170,8 +170,6 @@ def _batches(course: Course, rows: Rows, pace: Pace) -> tuple[Batch, ...]:
 
 def _kinds(course: Course, rows: Rows) -> dict[str, int]:
     """What of the file is sent; an audience that starts anew needs no removals: they wait for a refusal."""
-    if rows == Rows():
-        return {}
     needed = [kind for kind in RowKind if not course.void or kind not in (RowKind.CONSENT, RowKind.REMOVE)]
     return {kind.value: getattr(rows, kind.value) for kind in needed if getattr(rows, kind.value)}
 

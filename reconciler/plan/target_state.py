@@ -15,6 +15,15 @@ from reconciler.state.state import Baseline, TargetState
 
 SETTINGS = ("destination", "api_url", "api_version", "keys", "prevent_destroy", "on_destroy", "on_exit")
 """What a later run may have to know without the documents: a change of these is recorded even if nobody moves."""
+NOTHING_DONE: dict[str, object] = {
+    "committed": False,
+    "last_full": None,
+    "last_commit": None,
+    "known_offset": 0,
+    "inputs": "",
+    "once_done": (),
+}
+"""Of the state after a commit, what is not true of a new target until then."""
 _NOTHING = "(none)"
 FULL = (Op.CREATE, Op.ADOPT, Op.FULL)
 
@@ -110,12 +119,11 @@ def _baseline(course: Course, target: Target) -> Baseline:
     """Types are remembered for ever; the identifier digest only changes when everybody was sent."""
     told = course.known.baseline if course.known else Baseline()
     types = {**told.attributes, **{attribute.name: attribute.type for attribute in target.attributes}}
-    full = course.everybody or course.void
     return told.model_copy(
         update={
             "attributes": dict(sorted(types.items())),
-            "identifier": identifier_digest(target) if full or not told.identifier else told.identifier,
-            "trusted": full or told.trusted,
+            "identifier": identifier_digest(target) if course.everybody or not told.identifier else told.identifier,
+            "trusted": course.everybody or told.trusted,
         }
     )
 
