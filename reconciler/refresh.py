@@ -13,9 +13,6 @@ from reconciler.observed import Inventory, Observed
 from reconciler.state.standing import Standing
 from reconciler.state.state import TargetState
 
-SETTLE = 5.0
-"""Seconds a count may lag behind APPLIED before a difference is believed."""
-
 
 def refresh(
     clients: Iterable[Reader],
@@ -86,5 +83,5 @@ def _counted(client: Reader, standing: Standing, cancel: threading.Event) -> Obs
     if seen.nb_ids is None or seen.nb_ids in expected:
         return seen
     return barrier.settled_count(
-        client, known.audience, known.id_type, expected=expected, deadline=SETTLE, cancel=cancel
+        client, known.audience, known.id_type, expected=expected, deadline=barrier.SETTLE, cancel=cancel
     )

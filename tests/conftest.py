@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 Table = Sequence[Mapping[str, object]] | str
 """Rows; or the text of a .csv or .jsonl, or the SELECT that makes a .parquet."""
 
-SETTLING, SETTLE = ("reconciler.refresh", "reconciler.apply.proof"), 0.5
+SETTLE = 0.5
 
 _SLOW_DISK = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("ci", derandomize=True, max_examples=60, deadline=None, suppress_health_check=_SLOW_DISK)
@@ -56,8 +56,7 @@ def loopback_only() -> None:
 @pytest.fixture(autouse=True)
 def counts_settle_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A count that differs is believed sooner than by default: the emulator's follows its indexing at once."""
-    for module in SETTLING:
-        monkeypatch.setattr(f"{module}.SETTLE", SETTLE)
+    monkeypatch.setattr("reconciler.batch.barrier.SETTLE", SETTLE)
 
 
 class MakeProject:

@@ -8,9 +8,6 @@ from reconciler.data import baseline as layers_of
 from reconciler.state.standing import Ranges, merged, without
 from reconciler.state.state import TargetState
 
-SETTLE = 5.0
-"""Seconds a count may lag behind APPLIED before a difference is believed."""
-
 
 def recounted(work: Work, after: TargetState) -> TargetState:
     """After a full upload that answers a count difference: what remains of it is Batch's own arithmetic, the known
@@ -23,7 +20,7 @@ def recounted(work: Work, after: TargetState) -> TargetState:
             key.audience,
             work.change.id_type,
             expected=(told,),
-            deadline=SETTLE,
+            deadline=barrier.SETTLE,
             cancel=work.tools.cancel,
         )
     except NotIndexed:
@@ -71,7 +68,7 @@ class Holds:
             work.change.target_key.audience,
             work.change.id_type,
             expected=(expected,),
-            deadline=SETTLE,
+            deadline=barrier.SETTLE,
             cancel=work.tools.cancel,
         )
         return seen.nb_ids if seen is not None else None

@@ -15,6 +15,9 @@ from reconciler.batch.clock import Clock, SystemClock
 from reconciler.batch.transport import Cancelled
 from reconciler.observed import Observed
 
+SETTLE = 5.0
+"""Seconds a count may lag behind APPLIED before a difference is believed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:

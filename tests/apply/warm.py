@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.conftest import SETTLE, SETTLING
+from tests.conftest import SETTLE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,8 +76,7 @@ def serve() -> None:
         *(f"reconciler.cli.{one}" for one in ("applying", "pipeline", "planning", "opening")),
     ):
         import_module(name)
-    for name in SETTLING:
-        vars(import_module(name))["SETTLE"] = SETTLE
+    vars(import_module("reconciler.batch.barrier"))["SETTLE"] = SETTLE
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
