@@ -197,7 +197,7 @@ def _stage(
     engine: Engine, course: Course, standing: Standing | None, members: Mapping[str, Members], ground: Ground
 ) -> Staged:
     known = standing.known if standing else None
-    blank = standing is None or (course.void and not course.remembers)
+    blank = standing is None or (course.void and not course.anew)
     told_types = dict(known.baseline.attributes) if known and not blank else {}
     target = course.target
     links = tuple(members[link.address] for link in course.links)
@@ -247,7 +247,7 @@ def _rules(
         everybody=course.everybody,
         consent_only=course.target is None and course.refused is not None,
         made=course.made,
-        anew=course.remembers,
+        anew=course.anew,
         retry_rejects=ground.retry_rejects,
         unsure=standing is not None and bool(standing.unsure),
     )

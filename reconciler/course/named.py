@@ -120,7 +120,7 @@ def _adopt(target: Target, observed: Observed, known: TargetState | None) -> Cou
         replace=rewrites,
         everybody=True,
         void=True,
-        offset=None if rewrites else 0,
+        repairs=None if rewrites else 0,
         warnings=() if rewrites else (blind,),
     )
 

@@ -45,21 +45,21 @@ def steady_course(target: Target, known: TargetState, observed: Observed | None,
     offset, warnings = _count_check(known, observed)
     if offset is not None:
         return _untrusted(
-            ours, target, now, reason=f"Batch holds {_difference(offset)} than it was told", offset=offset
+            ours, target, now, reason=f"Batch holds {_difference(offset)} than it was told", repairs=offset
         )
     if not known.baseline.trusted:
-        return _untrusted(ours, target, now, reason="baseline not trusted", offset=None)
+        return _untrusted(ours, target, now, reason="baseline not trusted", repairs=None)
     ours = replace(ours, warnings=(*warnings, *_deletion_cut_off(known)))
     reason = _full_reason(target, known, now)
     return replace(ours, op=Op.FULL, reason=reason, everybody=True) if reason else ours
 
 
-def _untrusted(ours: Course, target: Target, now: datetime, *, reason: str, offset: int | None) -> Course:
+def _untrusted(ours: Course, target: Target, now: datetime, *, reason: str, repairs: int | None) -> Course:
     seen = ours.observed is not None
     anew = seen and rewritable(target.key.space)
     recreate = seen and not anew and _may_recreate(target, now)
     if seen and not anew and not recreate:
-        offset = offset or 0  # who else is in it stays, and is counted once everybody of ours is there
+        repairs = repairs or 0  # who else is in it stays, and is counted once everybody of ours is there
     return replace(
         ours,
         op=Op.FULL,
@@ -69,7 +69,7 @@ def _untrusted(ours: Course, target: Target, now: datetime, *, reason: str, offs
         recreate=recreate,
         create=recreate,
         void=anew or recreate,
-        offset=offset,
+        repairs=repairs,
     )
 
 

@@ -37,16 +37,16 @@ class Course:
     """Orphan to be emptied: nobody is a member any more, everybody ever told is removed, then it is given up."""
     made: bool = False
     """A one-time push that was made to its end: nobody joins or leaves any more but for want of consent."""
-    offset: int | None = None
+    repairs: int | None = None
     """nb_ids − baseline count which this full upload answers, 0 where members somebody else added stay: what remains of
     it afterwards is the known offset."""
     refused: Refusal | None = None
     warnings: tuple[str, ...] = ()
 
     @property
-    def remembers(self) -> bool:
+    def anew(self) -> bool:
         """Void only because it starts anew by our own doing: who was told is ours still."""
-        return self.void and self.op is Op.FULL and (self.replace or self.recreate)
+        return self.op is Op.FULL and (self.replace or self.recreate)
 
     @property
     def links(self) -> tuple[Link, ...]:

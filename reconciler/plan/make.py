@@ -106,7 +106,7 @@ def _change(
         void=course.void,
         forget=course.forget,
         made=course.made,
-        repairs=course.offset,
+        repairs=course.repairs,
         settings=settings,
         before=_before(course),
         committed=course.known.committed if course.known else False,
@@ -179,7 +179,7 @@ def _without_nobody(course: Course, staged: Staged) -> Course:
     sent = staged.add_rows + staged.put_rows if course.void else staged.rows
     if course.op is not Op.FULL or course.create or course.refused or sent:
         return course
-    return replace(course, op=Op.DELTA, everybody=False, replace=False, void=False, offset=None)
+    return replace(course, op=Op.DELTA, everybody=False, replace=False, void=False, repairs=None)
 
 
 def _settings(course: Course, after: TargetState) -> tuple[str, ...]:

@@ -131,8 +131,8 @@ def _baseline(course: Course, target: Target) -> Baseline:
 def _offset(course: Course) -> int:
     """A full upload that answers a count difference commits it: seen once more, it is Batch's own arithmetic."""
     known, observed = course.known, course.observed
-    if course.offset is not None:
-        return course.offset
+    if course.repairs is not None:
+        return course.repairs
     if known is None or course.void or (observed is not None and observed.nb_ids == known.baseline.count):
         return 0
     return known.known_offset

@@ -136,12 +136,12 @@ def test_mep_1_0_is_recreated_only_with_a_valid_allow(until: str, recreate: bool
 def test_a_count_that_differs_is_repaired_once_then_known() -> None:
     made = target()
     first = course(made, seen=observed(made, nb_ids=97), had=known(made))
-    assert (first.op, first.replace, first.offset) == (Op.FULL, True, -3)
+    assert (first.op, first.replace, first.repairs) == (Op.FULL, True, -3)
     again = course(made, seen=observed(made, nb_ids=97), had=known(made, known_offset=-3))
-    assert (again.op, again.offset) == (Op.DELTA, None)
+    assert (again.op, again.repairs) == (Op.DELTA, None)
     assert again.warnings[0].startswith("count:")
     changed = course(made, seen=observed(made, nb_ids=96), had=known(made, known_offset=-3))
-    assert (changed.op, changed.offset) == (Op.FULL, -4)
+    assert (changed.op, changed.repairs) == (Op.FULL, -4)
     healed = course(made, seen=observed(made), had=known(made, known_offset=-3))
     assert (healed.op, healed.warnings) == (Op.DELTA, ())
 
