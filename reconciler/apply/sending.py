@@ -210,7 +210,7 @@ class Sender:
         except StateError:
             self.sent.unknown.append((start, stop))
             raise
-        self.sent.accepted.append((start, stop))
+        self.sent.took(start, stop)
         self.sent.refused += refused
 
     def _refused(self, batch: Batch, part: Part, error: Refused4xx) -> tuple[Part, ...]:

@@ -31,6 +31,7 @@ class Sent:
     """What became of the rows of one target, ranges of its delta file; and of the requests that carry none."""
 
     accepted: list[tuple[int, int]] = field(default_factory=list)
+    """Few ranges, see `took`."""
     refused: list[tuple[int, str]] = field(default_factory=list)
     unknown: list[tuple[int, int]] = field(default_factory=list)
     failed: list[tuple[int, int]] = field(default_factory=list)
@@ -64,6 +65,12 @@ class Sent:
         self.refused += acked.refused
         self.tokens += acked.tokens
         self.last_at = acked.at
+
+    def took(self, start: int, stop: int) -> None:
+        """Batch has accepted rows. What follows on another range prolongs it: all are looked at after every request."""
+        if self.accepted and self.accepted[-1][1] == start:
+            start, _ = self.accepted.pop()
+        self.accepted.append((start, stop))
 
     def saw(self, attempt: Attempt) -> None:
         """Counts a write."""

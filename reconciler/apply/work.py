@@ -53,8 +53,13 @@ class Work:
     sent: Sent
     file: Path | None = None
     """The delta file being sent, on this machine."""
+    total: int = field(init=False)
+    """Rows to be sent."""
     _waited_for: set[str] = field(default_factory=set)
     _client: Client | None = None
+
+    def __post_init__(self) -> None:
+        self.total = sum(batch.stop - batch.start for batch in self.change.batches)
 
     @property
     def client(self) -> Client:
@@ -71,7 +76,7 @@ class Work:
                 destination=self.change.destination,
                 step=name,
                 done=sum(stop - start for start, stop in self.sent.accepted),
-                total=sum(batch.stop - batch.start for batch in self.change.batches),
+                total=self.total,
                 refused=len(self.sent.refused),
             )
         )
