@@ -77,7 +77,7 @@ def _megabytes(todo: Sequence[Course], standings: Mapping[str, Standing]) -> int
 
 
 def _flows(target: Target) -> bool:
-    return not target.key.is_profiles and len(target.links) == 1 and target.links[0].segment.where is not None
+    return len(target.links) == 1 and target.links[0].segment.where is not None
 
 
 def _shown(path: Path, root: Path) -> str:

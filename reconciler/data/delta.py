@@ -92,9 +92,11 @@ def _gathered(engine: Engine, request: Request, digest: Digest) -> Gathered | No
     if not request.links or rules.consent_only:
         return None
     nothing = told.told is None and told.uncertain is None and request.refusals is None
-    if nothing and len(request.links) == 1 and not (rules.profiles or rules.anew or rules.made):
-        refused = checks.identifier_reason("id", request.id_type, profiles=False)
-        return newcomers(engine, request.links[0], rules.attributes, sent=rules.sent, refused=refused)
+    if nothing and len(request.links) == 1 and not (rules.anew or rules.made):
+        refused = checks.identifier_reason("id", request.id_type, profiles=rules.profiles)
+        return newcomers(
+            engine, request.links[0], rules.attributes, sent=rules.sent, refused=refused, valued=rules.profiles
+        )
     if told.told is None or rules.everybody or not request.same_rules:
         return everybody(engine, request.links, told.told)
     keyed = by_key(request.links)

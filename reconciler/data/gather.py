@@ -11,7 +11,19 @@ from reconciler.data.baseline import PRESENT
 from reconciler.data.candidates import Found, Search, Sum, fold
 from reconciler.data.engine import Engine
 from reconciler.data.membership import DOUBLED, Members
-from reconciler.data.sql import ADD, CASED, DUCK_TYPES, digest, disjunction, ident, key_hash, kind_of, lit, stored_hash
+from reconciler.data.sql import (
+    ADD,
+    CASED,
+    DUCK_TYPES,
+    conjunction,
+    digest,
+    disjunction,
+    ident,
+    key_hash,
+    kind_of,
+    lit,
+    stored_hash,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,19 +88,27 @@ def _rows(engine: Engine, links: Sequence[Members], relations: Sequence[str]) ->
 
 
 def newcomers(
-    engine: Engine, members: Members, attributes: Mapping[str, str], *, sent: Collection[str], refused: str
+    engine: Engine,
+    members: Members,
+    attributes: Mapping[str, str],
+    *,
+    sent: Collection[str],
+    refused: str,
+    valued: bool,
 ) -> Gathered:
     """The rows of one link whose target was never told of anybody: only those are decided that are not `fresh`.
 
     Fresh are rows without any fault whose identifier is on no other row, in whatever case, and withheld from nobody;
     they have a column for each of `attributes` (name → logical type), with values where it is `sent`.
-    `refused` is SQL of the reason to refuse an identifier.
+    `refused` is SQL of the reason to refuse an identifier; with `valued`, who has no attribute is not sent at all.
     """
     rows, barred = members.unpaired if members.keyed else members.rows, members.barred(keyed=members.keyed)
     everyone, outside = (members.everyone, "outside") if members.keyed else (rows, "FALSE")
     reasons = [f"({refused})", *(ident(f"r:{one.name}") for one in members.link.attributes)]
-    faulty = disjunction(["faulty", *(f"{reason} IS NOT NULL" for reason in reasons)])
-    odds = f"coalesce(NOT {outside} AND {faulty}, FALSE)"
+    tests = ["faulty", *(f"{reason} IS NOT NULL" for reason in reasons)]
+    if valued:
+        tests.append(conjunction(f"{ident('a:' + name)} IS NULL" for name in sorted(sent)))
+    odds = f"coalesce(NOT {outside} AND ({disjunction(tests)}), FALSE)"
     looked = f"SELECT {fold()} AS h, {odds} AS odd FROM {everyone} WHERE id IS NOT NULL"
     if barred:
         looked += f" UNION ALL SELECT {fold()}, FALSE FROM {barred} WHERE id IS NOT NULL"
