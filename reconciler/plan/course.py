@@ -8,6 +8,7 @@ from reconciler.address import TargetKey
 from reconciler.link import Link, Target
 from reconciler.observed import Observed
 from reconciler.plan.values import Op, Refusal
+from reconciler.state.standing import size
 from reconciler.state.state import TargetState
 
 
@@ -47,6 +48,15 @@ class Course:
     def anew(self) -> bool:
         """Void only because it starts anew by our own doing: who was told is ours still."""
         return self.op is Op.FULL and (self.replace or self.recreate)
+
+    @property
+    def begun_anew(self) -> bool:
+        """The audience started anew after the last commit, in a run that was cut off: fewer count as told than it held."""
+        if self.known is None or not self.known.committed:
+            return False
+        files = self.known.baseline.files
+        told = sum(file.rows if file.ranges is None else size(file.ranges) for file in files)
+        return told < self.known.baseline.count
 
     @property
     def links(self) -> tuple[Link, ...]:

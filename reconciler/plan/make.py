@@ -27,8 +27,8 @@ from reconciler.state.state import Batch, DataFile, State, TargetState
 UNSIGNED = {"digest", "created", "exit_code", "cost", "warnings"}
 """Fields of a plan that its digest does not cover: sums, and what differs between two equal plans."""
 SIGNED = {
-    *("address", "key", "links", "destination", "op", "reason", "create", "recreate", "full", "void", "forget"),
-    *("file", "kinds", "route", "limit", "counts", "settings", "after"),
+    *("address", "key", "links", "destination", "op", "reason", "create", "recreate", "full", "void", "begun_anew"),
+    *("forget", "file", "kinds", "route", "limit", "counts", "settings", "after"),
 }
 """Fields of a change that its plan's digest covers: all that policy does not decide anew."""
 
@@ -104,6 +104,7 @@ def _change(
         recreate=course.recreate,
         full=course.everybody,
         void=course.void,
+        begun_anew=course.begun_anew,
         forget=course.forget,
         made=course.made,
         repairs=course.repairs,

@@ -126,6 +126,8 @@ class Change(_Value):
     """Everybody is sent: after its commit the baseline is trusted."""
     void: bool = False
     """Nothing Batch holds is known: a removal guard compares the members with `before`."""
+    begun_anew: bool = False
+    """It was so in an earlier run that was cut off, see `Course.begun_anew`: the guard compares alike."""
     forget: bool = False
     """Commit gives the target up: an orphan that was emptied."""
     repairs: int | None = None

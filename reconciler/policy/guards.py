@@ -44,7 +44,7 @@ def removed(change: Change, before: int) -> int:
     if change.target_key.is_profiles:
         return counts.cleared
     stay = max(counts.members, counts.after) + counts.consent
-    return max(counts.removed, before - stay) if change.void else counts.removed
+    return max(counts.removed, before - stay) if change.void or change.begun_anew else counts.removed
 
 
 def added(change: Change, before: int) -> int:

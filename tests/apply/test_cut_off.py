@@ -134,7 +134,7 @@ def test_a_recreation_goes_on_from_wherever_it_was_cut_off(tmp_path: Path, at: s
         shop.converged()
 
 
-@pytest.mark.parametrize("at", RECREATION[:2])
+@pytest.mark.parametrize("at", RECREATION)
 def test_guards_keep_their_measure_after_a_recreation_that_was_cut_off(tmp_path: Path, at: str) -> None:
     with dying(tmp_path, replace(everybody("l3"), more=RECREATED)) as (shop, warm):
         told = list(shop.held(MEP10))
