@@ -164,17 +164,20 @@ class Run:
         from reconciler.cli.outputs import has_changes
         from reconciler.data.engines import Engines
         from reconciler.loopback import is_loopback
+        from reconciler.plan.target_state import protecting
         from reconciler.policy import lists_believed
 
         self._keep(rejects)
         if not has_changes(plan):
+            if state is not None and (kept := protecting(state, plan.changes)) is not state:
+                state = store.write(kept)
             return self._aged(store, state, plan)
         state = state or store.new()
         books = Books(store, state)
         if self.signals is not None:
             self.signals.sending = True
         books.change(
-            lambda before: before.model_copy(
+            lambda before: protecting(before, plan.changes).model_copy(
                 update={"applying": plan.digest, "suppressed": lists_believed(plan, before)}
             )
         )

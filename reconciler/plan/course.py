@@ -51,7 +51,7 @@ class Course:
 
     @property
     def begun_anew(self) -> bool:
-        """The audience started anew after the last commit, in a run that was cut off: fewer count as told than it held."""
+        """It started anew after the last commit, in a run that was cut off: fewer count as told than it held."""
         if self.known is None or not self.known.committed:
             return False
         files = self.known.baseline.files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -9,12 +10,13 @@ from reconciler.address import Space
 from reconciler.link import Link, Target
 from reconciler.plan.course import Course
 from reconciler.plan.identifier import identifier_digest
-from reconciler.plan.values import Op
+from reconciler.plan.values import Change, Op
 from reconciler.spec import Destination
-from reconciler.state.state import Baseline, TargetState
+from reconciler.state.state import Baseline, State, TargetState
 
 SETTINGS = ("destination", "api_url", "api_version", "keys", "prevent_destroy", "on_destroy", "on_exit")
 """What a later run may have to know without the documents: a change of these is recorded even if nobody moves."""
+ENDS = ("prevent_destroy", "on_destroy")
 NOTHING_DONE: dict[str, object] = {
     "committed": False,
     "last_full": None,
@@ -60,6 +62,20 @@ def state_after(course: Course, *, serial: int, now: datetime, inputs: str = "")
         inputs=inputs,
         once_done=tuple(sorted(link.address for link in target.links if _once(link))),
     )
+
+
+def protecting(state: State, changes: Iterable[Change]) -> State:
+    """The state with what documents say of how a target ends, where the rest of its change is refused: it protects from
+    the day it is declared, not only from the next commit."""
+    found = []
+    for change in changes:
+        known = state.targets.get(change.key)
+        if change.refused is None or change.state is None or known is None:
+            continue
+        ends = {name: getattr(change.state, name) for name in ENDS}
+        if ends != {name: getattr(known, name) for name in ENDS}:
+            found.append(known.model_copy(update=ends))
+    return state.with_targets(found) if found else state
 
 
 def changed_settings(known: TargetState | None, after: TargetState) -> tuple[str, ...]:

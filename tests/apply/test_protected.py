@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.apply.shop import KEYS, Done, Shop
+from tests.apply.test_anew import STRICT
 from tests.apply.test_rules import CEP, PROFILES, L, outcomes, rules, shop_of
 from tests.apply.warm import Warm
 
@@ -51,6 +52,19 @@ def withdraw(shop: Shop, number: int) -> set[str]:
     for pid in gone:
         people[pid] = replace(people[pid], ok=False)
     return set(gone)
+
+
+def test_a_protection_holds_from_the_day_it_is_declared_though_a_guard_refuses_the_rest(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l6"], count=40) as shop:
+        shop.turn()
+        for pid in sorted(shop.held(CEP))[:30]:
+            del shop.world.people[pid]
+        link(shop, PROTECTED + STRICT)
+        done = shop.apply()
+        assert (done.code, rules(done)) == (4, {"max_remove_percent"}), done
+        del shop.world.links["l6"]
+        done = shop.apply()
+        assert (done.code, rules(done), names(shop)) == (4, {"prevent_destroy"}, {CEP}), done
 
 
 def test_the_override_of_a_link_that_is_left_lets_its_former_audience_go(shop: Shop) -> None:
