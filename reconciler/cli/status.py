@@ -70,6 +70,7 @@ def described(standing: Standing) -> dict[str, Any]:
         "last_write": _write(last.sent_at, indexed=last.applied) if last else None,
         "pending": {"op": pending.op, "create": pending.create, "started": _iso(pending.started)} if pending else None,
         "acknowledged_rows": size(standing.acked.told),
+        "refused_rows": (known.baseline.refusals.rows if known.baseline.refusals else 0) + len(standing.acked.refused),
         "uncertain_rows": sum(size(one.ranges) if one.ranges is not None else one.rows for one in standing.unsure),
         "prevent_destroy": known.prevent_destroy,
         "on_destroy": known.on_destroy,
@@ -173,7 +174,9 @@ def _minute(moment: str) -> str:
 
 
 def _attention(row: dict[str, Any], now: datetime) -> list[str]:
-    """What the next run will do something about."""
+    """What Batch lacks, and what the next run will do something about."""
+    from reconciler.render.words import counted
+
     lines = []
     pending, write = row["pending"], row["last_write"]
     if pending is not None:
@@ -184,6 +187,9 @@ def _attention(row: dict[str, Any], now: datetime) -> list[str]:
             lines += _waits(datetime.fromisoformat(write["at"]), now)
     if row["uncertain_rows"]:
         lines.append(f"uncertain: {row['uncertain_rows']:,} rows; the next apply asserts them again")
+    if row["refused_rows"]:
+        so_far = counted(row["refused_rows"], "row")
+        lines.append(f"refused by Batch so far: {so_far}; batchctl apply --retry-rejects sends them again")
     if not row["trusted"]:
         lines.append("members unknown: the next plan is a full upload")
     return lines

@@ -162,15 +162,21 @@ def cost_line(cost: Cost) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """``Plan: 1 to create, 2 to update, 1 to delete, 1 refused, 4 unchanged.``, or ``No changes.``"""
+    """``Plan: 1 to create, 2 to update, 1 to delete, 1 refused, 4 unchanged.``, or ``No changes.``
+
+    Rows that Batch refused before, and that are not sent again, are counted beside either.
+    """
     numbers = Counter("refused" if _nothing_allowed(change) else verb_of(change) for change in plan.changes)
+    rows = sum(change.counts.refused_before for change in plan.changes)
     if not set(numbers) - {"unchanged"}:
-        told = f" {counted(numbers['unchanged'], 'target')} told what the specs say." if plan.changes else ""
+        but = f", but for {counted(rows, 'row')} refused by Batch" if rows else ""
+        told = f" {counted(numbers['unchanged'], 'target')} told what the specs say{but}." if plan.changes else ""
         return f"No changes.{told}"
     words = ["create", "adopt", "update", "delete", "forget"]
     always = {"create", "update", "delete"}
     parts = [f"{numbers[word]:,} to {word}" for word in words if numbers[word] or word in always]
-    return f"Plan: {', '.join(parts)}, {numbers['refused']:,} refused, {numbers['unchanged']:,} unchanged."
+    told = f" Left out: {counted(rows, 'row')} refused by Batch before." if rows else ""
+    return f"Plan: {', '.join(parts)}, {numbers['refused']:,} refused, {numbers['unchanged']:,} unchanged.{told}"
 
 
 def verb_of(change: Change) -> str:

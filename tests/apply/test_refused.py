@@ -72,6 +72,19 @@ def test_who_watches_is_told_that_refused_rows_are_being_found(tmp_path: Path) -
         assert steps[-1] == ("done", 2), steps
 
 
+def test_rows_refused_before_are_counted_beside_the_summary(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l6"], switches=("max_id_length=512",), count=40) as shop:
+        people = shop.world.people
+        people["p" + "9" * 600] = replace(people["p12"], pid="p" + "9" * 600, ok=True)
+        assert shop.apply().code == 7
+        quiet = shop.command("plan").out
+        assert "\nNo changes. 1 target told what the specs say, but for 1 row refused by Batch.\n" in quiet, quiet
+        people["p777"] = replace(people["p12"], pid="p777", ok=True)
+        shop.write()
+        moving = shop.command("plan").out
+        assert moving.endswith("0 unchanged. Left out: 1 row refused by Batch before.\n"), moving
+
+
 def test_rows_refused_alone_are_rejects_until_they_change_or_are_asked_for(tmp_path: Path) -> None:
     long = "p" + "9" * 600
     with shop_of(tmp_path, L["l6"], switches=("max_id_length=512",), count=40) as shop:
@@ -81,7 +94,7 @@ def test_rows_refused_alone_are_rejects_until_they_change_or_are_asked_for(tmp_p
         done = shop.apply()
         assert done.code == 7, done
         assert done.plan["changes"][0]["rows"]["refused"] == 2
-        assert "told" in shop.command("status").out
+        assert "refused by Batch so far: 2 rows" in shop.command("status").out
         for name in (long, long + "1"):
             del people[name]
         shop.world.applied()
