@@ -187,8 +187,11 @@ def _settings(course: Course, after: TargetState) -> tuple[str, ...]:
     """What has to be written to state although nobody moves: settings, moves, or acknowledgements never committed."""
     if course.target is None or course.refused:
         return ()
-    cut_off = course.known is not None and (course.known.pending is not None or bool(course.known.uncertain))
-    finished = ("an interrupted run is completed",) if cut_off else ()
+    finished: tuple[str, ...] = ()
+    if course.known is not None and course.known.pending is not None:
+        finished = ("an interrupted run is completed",)
+    elif course.known is not None and course.known.uncertain:
+        finished = ("what was uncertain is settled",)
     former = course.known.links if course.known is not None else ()
     moved = tuple(
         f"{link.spec.moved_from} is now {link.address}"

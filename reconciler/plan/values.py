@@ -209,6 +209,11 @@ class Change(_Value):
         return sum(rows for kind, rows in self.kinds.items() if kind != "consent") + self.consent_rows
 
     @property
+    def removed_again(self) -> int:
+        """Removals beyond `counts.removed`: of whom Batch may hold although no row says so; no change for guards."""
+        return max(self.kinds.get("remove", 0) - self.counts.removed, 0)
+
+    @property
     def unverified(self) -> int:
         """Members or people who lose a value: Batch gives no way to see that it forgets it (unknowns U35, U62)."""
         return self.counts.cleared if self.target_key.is_profiles else self.kinds.get("reset", 0)

@@ -94,6 +94,7 @@ def _beyond(change: Change) -> dict[str, Value]:
         "cleared": counts.cleared,
         "unverified": change.unverified,
         "reasserted": counts.reasserted,
+        "removed_again": change.removed_again,
         "refused_before": counts.refused_before,
         "forget": change.forget,
         "settings": list(change.settings),

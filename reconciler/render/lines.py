@@ -189,9 +189,12 @@ def _asides(change: Change) -> list[str]:
 
 
 def _again(change: Change) -> str:
-    """A full upload sends every row anyway."""
-    rows = 0 if change.op is Op.FULL else change.counts.reasserted
-    return f"{counted(rows, 'row')} asserted again after an interrupted run" if rows else ""
+    """A full upload sends every row anyway, and is not expected to remove anybody."""
+    rows, removed = change.counts.reasserted, change.removed_again
+    if change.op is Op.FULL:
+        return f"{counted(removed, 'uncertain row')} removed" if removed else ""
+    among = f", {counted(removed, 'removal')} among them" if removed else ""
+    return f"{counted(rows, 'uncertain row')} asserted again{among}" if rows else ""
 
 
 def unverified(change: Change) -> str:

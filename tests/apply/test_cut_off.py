@@ -76,6 +76,30 @@ def test_a_deletion_cut_off_keeps_what_was_uncertain_before(tmp_path: Path) -> N
         shop.converged()
 
 
+def test_removals_of_who_was_never_told_are_named_by_the_plan(tmp_path: Path) -> None:
+    with dying(tmp_path, everybody("l3")) as (shop, warm):
+        joined(shop, "p901", "p902", "p903")
+        die(shop, warm, SENT)
+        leave(shop, "p901")
+        leave(shop, "p902")
+        shop.write()
+        resumed = shop.command("plan").out
+        assert "\n      2 uncertain rows asserted again, 2 removals among them\n" in resumed, resumed
+        (change,) = shop.plan().plan["changes"]
+        assert (change["removed"], change["reasserted"], change["removed_again"]) == (0, 2, 2)
+        assert shop.apply().code == 0
+        shop.converged()
+        assert shop.command("state", "rm", MEP10, "--auto-approve").code == 0
+        leave(shop, "p903")
+        shop.write()
+        assert shop.command("import", "segment-link/l3", MEP10).code == 0
+        taken = shop.command("plan").out
+        assert "\n      3 uncertain rows removed\n" in taken, taken
+        assert "interrupted" not in taken
+        assert shop.apply().code == 0
+        shop.converged()
+
+
 def test_a_profile_that_may_have_been_written_is_unset_when_the_person_leaves_whatever_on_exit_says(
     tmp_path: Path,
 ) -> None:

@@ -144,6 +144,13 @@ def test_acknowledged_rows_are_committed_even_if_none_are_left() -> None:
     assert change.state.committed
 
 
+def test_what_is_uncertain_without_an_interrupted_run_is_not_called_one() -> None:
+    made = target()
+    had = known(made, uncertain=(DataFile(path="left.parquet", rows=3, bytes=1, sha256="0"),))
+    (change,) = planned([course(made, seen=observed(made), had=had)], {made.key: staged()}).changes
+    assert change.settings == ("what was uncertain is settled",)
+
+
 def test_a_full_upload_of_nobody_makes_nothing_trusted() -> None:
     made = target(links=({"lifecycle": {"prevent_destroy": True}},))
     had = known(made, baseline={"trusted": False}, last_full=None)
