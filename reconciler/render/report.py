@@ -66,8 +66,13 @@ def _outcome(change: Change) -> tuple[str, Tone, str]:
         case Outcome.UNKNOWN:
             return "?", "refuse", "outcome unknown"
         case Outcome.NOT_ATTEMPTED | Outcome.PLANNED:
-            return ".", "quiet", "not attempted"
+            return ".", "quiet", "stopped" if _is_begun(change) else "not attempted"
     assert_never(change.outcome)
+
+
+def _is_begun(change: Change) -> bool:
+    """Something of it went out, or had been done before."""
+    return bool(change.writes.sent or change.request_totals.done)
 
 
 def _numbers(change: Change) -> str:
@@ -138,13 +143,18 @@ def requests_sum(plan: Plan, requests: Totals) -> str:
 def _summary(plan: Plan) -> str:
     """``Apply: 3 done, 1 failed, 1 refused, 4 unchanged.``"""
     words = Counter(
-        "unchanged" if change.op is Op.NONE and not change.refused else change.outcome.value.replace("_", " ")
-        for change in plan.changes
+        "unchanged" if change.op is Op.NONE and not change.refused else _word(change) for change in plan.changes
     )
-    words["not attempted"] += words.pop("planned", 0)
-    shown = ("done", "failed", "not attempted", "refused", "unknown", "unchanged")
+    shown = ("done", "failed", "stopped", "not attempted", "refused", "unknown", "unchanged")
     parts = [f"{words[word]:,} {word}" for word in shown if words[word] or word == "done"]
     return f"Apply: {', '.join(parts)}."
+
+
+def _word(change: Change) -> str:
+    """What the summary counts it as."""
+    if change.outcome in (Outcome.NOT_ATTEMPTED, Outcome.PLANNED):
+        return _outcome(change)[2]
+    return change.outcome.value
 
 
 def _next(plan: Plan, *, again: str, waited: bool) -> list[str]:

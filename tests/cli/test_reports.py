@@ -134,6 +134,12 @@ def test_a_run_that_is_stopped_says_what_went_out(loyal: Command, waiting: bool)
     assert report["requests"] == {**dict.fromkeys(report["requests"], 0), "planned": 2, "done": 1, "not_attempted": 1}
     assert report["writes"] == {"sent": 1, "retries": 0}
     assert requests(loyal) == "requests planned 2, minimum 2, sent 1, 1 not attempted"
+    text = (loyal.root / "text").read_text()
+    assert [line.split()[:4] for line in text.splitlines() if AUDIENCE in line] == [
+        [".", "audience", AUDIENCE, "stopped"]
+    ]
+    assert "\nApply: 0 done, 1 stopped.\n" in text
+    assert [change["outcome"] for change in report["changes"]] == ["not_attempted"]
 
 
 def switched(batchctl: Command, name: str, value: str) -> None:
