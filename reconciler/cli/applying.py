@@ -19,7 +19,11 @@ from reconciler.cli.options import common, common_of, formats_of, labels_of, sel
 @selecting
 @unsupported("--due")
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
-@click.option("--no-delete", is_flag=True, help="No audience is deleted; members who left are still removed.")
+@click.option(
+    "--no-delete",
+    is_flag=True,
+    help="No audience is deleted; members who left are still removed. What is held back is refused: exit 4.",
+)
 @click.option("--wait", is_flag=True, help="Until Batch reports every write as indexed, or a deadline.")
 @click.option("--strict", is_flag=True, help="Exit 8 when rows were rejected.")
 @click.option("--retry-rejects", is_flag=True, help="Send rows again which Batch refused earlier.")

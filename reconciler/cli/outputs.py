@@ -143,13 +143,20 @@ def exit_code_of_apply(plan: Plan, *, wait: bool, strict: bool) -> tuple[ExitCod
     awaited = sum(is_awaited(change) for change in plan.changes) if wait else 0
     if awaited:
         return ExitCode.PARTIAL, f"{counted(awaited, 'target')} not indexed when --wait was over"
-    refused = sum(is_refused(change) for change in plan.changes)
+    refused = [change for change in plan.changes if is_refused(change)]
     if refused:
-        return ExitCode.REFUSED, f"a guard or rule held back {counted(refused, 'target')}, or a part of it"
+        return ExitCode.REFUSED, _held_back(refused)
     rejects = sum(reject.count for change in plan.changes for reject in change.rejects)
     if strict and rejects:
         return ExitCode.REJECTS, f"{counted(rejects, 'row')} rejected, and --strict was given"
     return ExitCode.OK, ""
+
+
+def _held_back(refused: list[Change]) -> str:
+    rules = {one.rule for change in refused for one in (change.refused, change.consent_refusal) if one is not None}
+    if rules == {"no_delete"}:
+        return f"--no-delete held back {counted(len(refused), 'deletion')}, and no guard or rule anything else"
+    return f"a guard or rule held back {counted(len(refused), 'target')}, or a part of it"
 
 
 def _unfinished(change: Change) -> bool:

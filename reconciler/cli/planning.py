@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     "--format", "formats", metavar="text|json[=FILE]", multiple=True, help="Form of the plan; may be repeated."
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when something would change or is refused.")
-@click.option("--no-delete", is_flag=True, help="No audience is deleted; members who left are still removed.")
+@click.option(
+    "--no-delete",
+    is_flag=True,
+    help="No audience is deleted; members who left are still removed. What is held back is refused.",
+)
 @click.option("--retry-rejects", is_flag=True, help="Send rows again which Batch refused earlier.")
 def command(
     targets: tuple[str, ...],

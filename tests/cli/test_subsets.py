@@ -33,6 +33,8 @@ def test_a_link_that_is_gone_deletes_its_audience(batchctl: Command) -> None:
     kept = batchctl("apply", "--auto-approve", "--no-delete")
     assert batchctl.audiences() == {AUDIENCE, CRM}
     assert "--no-delete" in kept.stdout
+    assert kept.returncode == 4
+    assert "exit code 4: --no-delete held back 1 deletion, and no guard or rule anything else\n" in kept.stderr
     assert "campaigns using it will reach nobody" in batchctl.ok("plan")
     batchctl.ok("apply", "--auto-approve")
     assert batchctl.audiences() == {CRM}
