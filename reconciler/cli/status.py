@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from reconciler.state.state import State
 
 WIDEST = 44
-"""Longest audience name that still lines up with the others."""
+"""Longest audience name that still lines up with the others, ..."""
+OTHERS = 72
+"""... and what the other columns of a terminal take; a name that is longer stands alone there."""
 
 
 @click.command("status")
@@ -32,6 +34,7 @@ def command(form: str, **shared: Any) -> int:
     options = common_of(**shared)
     from reconciler.cli.opening import reading
     from reconciler.cli.session import open_session
+    from reconciler.render.fit import fitted
     from reconciler.render.words import placed
     from reconciler.state.lock import held_at
     from reconciler.state.standing import stand
@@ -44,7 +47,9 @@ def command(form: str, **shared: Any) -> int:
     standings.sort(key=lambda one: (one.known.destination, one.known.key))
     rows = [described(one) for one in standings]
     show = _json if form == "json" else _text
-    click.echo(placed(show(session, state, rows, *held_at(reader.place)), options.given), nl=False)
+    shown = placed(show(session, state, rows, *held_at(reader.place)), options.given)
+    columns = options.screen.columns if form == "text" else None
+    click.echo("\n".join(row for line in shown.splitlines() for row in fitted(line, columns, hang=8)))
     return 0
 
 
@@ -127,13 +132,17 @@ def _text(
     lines += [f"{paint('warning', 'change', colour=colour)}  {plain(text)}" for text in session.unnamed(state)]
     if not rows:
         return "\n".join([*lines, "", _nothing(session, state)]) + "\n"
-    width = min(WIDEST, max(len(_name(row)) for row in rows))
+    columns = session.common.screen.columns
+    widest = WIDEST if columns is None else max(min(WIDEST, columns - OTHERS), 0)
+    width = min(widest, max(len(_name(row)) for row in rows))
     for (destination, account, space), members in groupby(rows, key=_place):
         title = f"{plain(destination)}  Batch {space}, account {account}"
         lines += ["", paint(title, "strong", colour=colour)]
         lines += [paint(_columns("", "told", "last commit", "last full", "last write", width), "quiet", colour=colour)]
         for row in members:
-            lines.append(_row(row, width).rstrip())
+            alone = columns is not None and len(_name(row)) > width
+            lines += [f"  {_name(row)}"] if alone else []
+            lines.append(_row(row, "" if alone else _name(row), width).rstrip())
             lines += [f"      {paint(line, 'refuse', colour=colour)}" for line in _attention(row, session.now)]
             lines += [f"      {line}" for line in _settings(row)]
     return "\n".join([*lines, "", _summary(rows, held=holder is not None and not (heard and heard.over))]) + "\n"
@@ -157,7 +166,7 @@ def _columns(name: str, told: str, commit: str, full: str, write: str, width: in
     return f"  {name:{width}}  {told:>11}  {commit:16}  {full:10}  {write}"
 
 
-def _row(row: dict[str, Any], width: int) -> str:
+def _row(row: dict[str, Any], name: str, width: int) -> str:
     write = row["last_write"]
     seen = "-" if write is None else "indexed" if write["indexed"] else "accepted"
     if row["target"] == "profiles" and write is not None:
@@ -166,7 +175,7 @@ def _row(row: dict[str, Any], width: int) -> str:
         seen += f" {_minute(write['at'])}"
     commit = _minute(row["last_commit"] or "never")
     told = f"{row['members']:,}" if row["trusted"] else "unknown"
-    return _columns(_name(row), told, commit, (row["last_full"] or "never")[:10], seen, width)
+    return _columns(name, told, commit, (row["last_full"] or "never")[:10], seen, width)
 
 
 def _minute(moment: str) -> str:

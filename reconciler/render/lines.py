@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from reconciler.plan import Change, Op, Refusal
-from reconciler.render.fit import fitted, visible
+from reconciler.render.fit import fitted
 from reconciler.render.style import Tone, paint
 from reconciler.render.words import counted, joined, percent, plain, signed
 
@@ -15,7 +15,7 @@ LABEL, WHAT, VERB = 37, 31, 11
 GAP = "  "
 """Least distance between what is done and its detail."""
 SHOWN = 60
-"""A label longer than this does not widen the column of the others."""
+"""A label longer than this, or than half a terminal, does not widen the column of the others."""
 BELOW = "      "
 
 
@@ -37,25 +37,52 @@ def label_of(change: Change) -> str:
     return "profiles" if key.is_profiles else f"audience {plain(key.audience)}"
 
 
-def width_of(lines: list[Line]) -> int:
-    """Width of the label column, the same in every block of a screen."""
-    return max([LABEL, *(len(line.label) + 1 for line in lines if len(line.label) <= SHOWN)])
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """The columns of a screen, the same in every block of it."""
+
+    label: int
+    what: int
+    columns: int | None
+    """Of the terminal; None for a file or a pipe."""
 
 
-def laid_out(line: Line, width: int, *, what: int = WHAT, colour: bool, columns: int | None = None) -> list[str]:
-    """The line, and the lines below it; a detail that does not fit into `columns` is the first of those."""
-    symbol = paint(line.symbol, line.tone, colour=colour)
-    first = f"  {symbol} {line.label:<{width}} {line.what}".rstrip()
-    padded = f"{line.what:<{what}}" if len(line.what) + len(GAP) <= what else line.what + GAP
-    whole = f"  {symbol} {line.label:<{width}} {padded}{line.detail}".rstrip()
-    below = line.below
-    if columns is not None and line.detail and visible(whole) > columns:
-        below = (line.detail, *below)
-    else:
-        first = whole
+def widths_of(lines: list[Line], *, what: int = WHAT, columns: int | None) -> Widths:
+    """The least widths, and more where a label is longer; on a terminal where a count is, too, and where some line
+    would be too long no more than is needed."""
+    longest = SHOWN if columns is None else min(SHOWN, columns // 2)
+    label = max((len(line.label) + 1 for line in lines if len(line.label) <= longest), default=1)
+    roomy = Widths(max(LABEL, label), what, columns)
+    if columns is None:
+        return roomy
+    tight = Widths(label, max((len(line.what) + len(GAP) for line in lines if line.detail), default=0), columns)
+    roomy = Widths(roomy.label, max(what, tight.what), columns)
+    fits = all(len(_whole(_beside(line, roomy), roomy)) <= columns for line in lines)
+    return roomy if fits else tight
+
+
+def laid_out(line: Line, widths: Widths, *, colour: bool) -> list[str]:
+    """The line, and the lines below it; on a terminal a label beyond its column stands alone, and a detail that does
+    not fit beside the rest is the first of those below."""
+    columns, below, beside = widths.columns, line.below, _beside(line, widths)
+    if columns is not None and line.detail and len(_whole(beside, widths)) > columns:
+        below, beside = (line.detail, *below), replace(beside, detail="")
+    rows = [_whole(beside, widths)] if beside.label else [f"  {line.symbol} {line.label}", _whole(beside, widths)]
+    shown = [row for text in rows for row in fitted(text, columns, hang=len(BELOW))]
+    shown[0] = shown[0].replace(line.symbol, paint(line.symbol, line.tone, colour=colour), 1)
     hang = len(BELOW) + 2
-    rest = [row for text in below for row in fitted(BELOW + text, columns, hang=hang)]
-    return [*fitted(first, columns, hang=len(BELOW)), *rest]
+    return [*shown, *(row for text in below for row in fitted(BELOW + text, columns, hang=hang))]
+
+
+def _beside(line: Line, widths: Widths) -> Line:
+    """The line as it stands in its columns: on a terminal without a label that is too long for them."""
+    alone = widths.columns is not None and len(line.label) >= widths.label
+    return replace(line, symbol=" ", label="") if alone else line
+
+
+def _whole(line: Line, widths: Widths) -> str:
+    what = f"{line.what:<{widths.what}}" if len(line.what) + len(GAP) <= widths.what else line.what + GAP
+    return f"  {line.symbol} {line.label:<{widths.label}} {what}{line.detail}".rstrip()
 
 
 def line_of(change: Change) -> Line:

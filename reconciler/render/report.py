@@ -10,7 +10,7 @@ from typing import assert_never
 
 from reconciler.plan import Change, Op, Outcome, Plan, Totals, Writes
 from reconciler.render.given import placed_plan
-from reconciler.render.lines import Line, label_of, laid_out, override_lines, unverified, width_of
+from reconciler.render.lines import Line, label_of, laid_out, override_lines, unverified, widths_of
 from reconciler.render.style import Tone, paint
 from reconciler.render.text import grouped, header, is_quiet, note_rows, rejects_note, title, verb_of, warnings
 from reconciler.render.words import counted, placed, plain
@@ -37,12 +37,12 @@ def report(
     """
     plan = placed_plan(plan, given)
     loud = [change for change in plan.changes if not is_quiet(change)]
-    width = width_of([_line(change) for change in loud])
+    widths = widths_of([_line(change) for change in loud], what=OUTCOME, columns=columns)
     lines = [header(plan, colour=colour), ""]
     for place, changes in grouped(loud):
         lines.append(paint(title(place), "strong", colour=colour))
         for change in changes:
-            lines += laid_out(_line(change), width, what=OUTCOME, colour=colour, columns=columns)
+            lines += laid_out(_line(change), widths, colour=colour)
     refused = rejects_note(plan) if any(change.refused_rows for change in plan.changes) else []
     notes = [*warnings(plan, colour=colour), *refused, *_sums(plan), paint(_summary(plan), "strong", colour=colour)]
     notes = [placed(note, given) for note in (*notes, *_next(plan, again=again, waited=waited))]

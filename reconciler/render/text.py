@@ -15,7 +15,7 @@ from reconciler.address import Space
 from reconciler.plan import Change, Cost, Op, Plan
 from reconciler.render.fit import fitted
 from reconciler.render.given import placed_plan
-from reconciler.render.lines import laid_out, line_of, width_of
+from reconciler.render.lines import laid_out, line_of, widths_of
 from reconciler.render.style import paint
 from reconciler.render.words import counted, duration, placed, plain, size
 
@@ -67,11 +67,11 @@ def blocks(plan: Plan, *, colour: bool, columns: int | None = None) -> list[list
     loud = [change for change in plan.changes if not is_quiet(change)]
     if not loud:
         return []
-    width = width_of([line_of(change) for change in loud])
+    widths = widths_of([line_of(change) for change in loud], columns=columns)
     found = []
     for place, changes in grouped(plan.changes):
         shown = [line_of(change) for change in changes if not is_quiet(change)]
-        lines = [text for line in shown for text in laid_out(line, width, colour=colour, columns=columns)]
+        lines = [text for line in shown for text in laid_out(line, widths, colour=colour)]
         rest = _rest(sum(map(is_quiet, changes)), plan.unmanaged.get(place[0], 0), more=bool(lines))
         if lines or rest:
             found.append([paint(title(place), "strong", colour=colour), *lines, *rest])

@@ -71,6 +71,25 @@ def test_ctrl_c_leaves_no_row_that_looks_alive(batchctl: Command) -> None:
     assert not [line for line in shown if re.search(r"_custom_ids  creating|all 2 targets", line)], shown
 
 
+def test_status_keeps_its_columns_on_a_narrow_terminal(batchctl: Command) -> None:
+    specs = batchctl.root / "specs.yaml"
+    specs.write_text(specs.read_text().replace("title: Loyal", f"title: {'long_' * 12}"))
+    batchctl.ok("apply", "--auto-approve")
+    command = [sys.executable, "-m", "reconciler", "status", "-C", str(batchctl.root)]
+    main, side = pty.openpty()
+    environ = batchctl.environ(TERM="xterm", COLUMNS="80", LINES="50", NO_COLOR="1")
+    with subprocess.Popen(command, env=environ, stdin=side, stdout=side, stderr=side) as running:
+        os.close(side)
+        output = list[bytes]()
+        read(main, output)
+        assert running.wait(30) == 0
+    os.close(main)
+    lines = screen(b"".join(output).decode())
+    assert f"  {'long_' * 12}_custom_ids" in lines
+    assert max(map(len, lines)) <= 80
+    assert len({line.index(" accepted 20") for line in lines if " accepted 20" in line}) == 1, lines
+
+
 def read(main: int, output: list[bytes]) -> None:
     """Everything until the other side is closed."""
     try:

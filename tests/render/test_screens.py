@@ -161,5 +161,26 @@ def test_a_terminal_never_breaks_a_line(columns: int) -> None:
         ), "nothing is left out"
 
 
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_columns_of_a_terminal_are_straight_whatever_stands_in_them(columns: int) -> None:
+    """A name as long as Batch allows, and counts longer than usual."""
+    long = target("winter_" * 17 + "1", links=({"name": "long"},))
+    busy, quiet = target("busy"), target("quiet")
+    moves = {
+        long.key: staged(add=12, remove=3),
+        busy.key: staged(add=2_395, remove=1_989, changed=3_215),
+        quiet.key: staged(add=1),
+    }
+    shown = text(
+        plan_of([long, busy, quiet], moves, [known(one, count=49_946) for one in (long, busy, quiet)]), columns=columns
+    )
+    rows = [line for line in shown.splitlines() if "delta" in line]
+    assert len({line.index("delta") for line in rows}) == 1
+    assert len({line.index("of 49,946") for line in rows if "of 49,946" in line}) == 1
+    assert [line for line in shown.splitlines() if len(line) > columns and long.key.audience not in line] == []
+    alone = text(plan_of([long], {long.key: staged(add=9)}, [known(long, count=10**9)]), columns=columns)
+    assert not [line for line in alone.splitlines() if "delta" in line and line.index("delta") < 6], alone
+
+
 def test_eighty_columns(snapshot: SnapshotAssertion) -> None:
     assert text(sample(), columns=80) == snapshot
