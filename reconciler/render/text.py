@@ -17,11 +17,12 @@ from reconciler.render.fit import fitted
 from reconciler.render.given import placed_plan
 from reconciler.render.lines import laid_out, line_of, widths_of
 from reconciler.render.style import paint
-from reconciler.render.words import counted, duration, placed, plain, size
+from reconciler.render.words import brief, counted, duration, placed, plain, size
 
 REASONS = 5
-"""Reject reasons named on the screen; `batchctl rejects` lists all."""
-
+"""Reject reasons named on the screen, or one more if that is all; `batchctl rejects` lists them, ..."""
+REASON = 72
+"""... and has the words of Batch that are longer."""
 
 NOTE = 9
 """Where the text of a note begins, after its word."""
@@ -139,16 +140,17 @@ def _about(change: Change, warning: str) -> str:
 
 
 def rejects_note(plan: Plan) -> list[str]:
-    """``rejected 17 rows: 9 not a UUID, …``; nothing without rejects."""
+    """``rejected 17 rows: 9 not a UUID, …``; nothing without rejects. Long reasons are cut, and equal then are one."""
     reasons = Counter[str]()
     for change in plan.changes:
         for reject in change.rejects:
-            reasons[reject.reason] += reject.count
+            reasons[brief(plain(reject.reason), REASON)] += reject.count
     if not reasons:
         return []
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    named = [f"{count:,} {plain(reason)}" for reason, count in ordered[:REASONS]]
-    others = sum(count for _, count in ordered[REASONS:])
+    shown = len(ordered) if len(ordered) <= REASONS + 1 else REASONS  # one more is as short as what is said of others
+    named = [f"{count:,} {reason}" for reason, count in ordered[:shown]]
+    others = sum(count for _, count in ordered[shown:])
     named += [f"{others:,} for other reasons"] if others else []
     return [f"rejected {counted(reasons.total(), 'row')}: {', '.join(named)}        (batchctl rejects)"]
 

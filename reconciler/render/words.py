@@ -26,6 +26,11 @@ def _shown(char: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
+def brief(text: str, most: int) -> str:
+    """The text, cut behind a word where it is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[:most].rpartition(' ')[0] or text[: most - 1]} …"
+
+
 def signed(number: int, sign: str) -> str:
     """``+1,210``, ``−845``, ``~90``; "" for zero."""
     return f"{MINUS if sign == '-' else sign}{number:,}" if number else ""

@@ -7,6 +7,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from reconciler.address import Space
+from reconciler.data.staged import RejectCount
 from reconciler.errors import Location, Problem
 from reconciler.plan import Change, Outcome, Plan, Totals, Writes
 from reconciler.render.fit import visible
@@ -141,6 +142,21 @@ def test_columns_never_touch() -> None:
     shown = text(plan_of([made, stopped], moves, [known(one, count=49_946) for one in (made, stopped)]))
     details = [line.rpartition("~")[2].split(" ")[:3] for line in shown.splitlines() if "delta" in line]
     assert details == [["1,844", "", "of"], ["1,844,500", "", "refused:"]]
+
+
+def test_a_sixth_reason_is_named_and_long_words_are_cut() -> None:
+    made = target()
+
+    def rejected(*reasons: str) -> str:
+        found = tuple(RejectCount(link="segment-link/vip", reason=reason, count=1) for reason in reasons)
+        shown = text(plan_of([made], {made.key: staged(rejects=found)}, [known(made)]))
+        return next(line for line in shown.splitlines() if line.startswith("rejected"))
+
+    assert rejected(*"abcdef").startswith("rejected 6 rows: 1 a, 1 b, 1 c, 1 d, 1 e, 1 f  ")
+    assert rejected(*"abcdefg").startswith("rejected 7 rows: 1 a, 1 b, 1 c, 1 d, 1 e, 2 for other reasons  ")
+    words = "refused by Batch: 31 MALFORMED_PARAMETER: " + "a value is wrong " * 20
+    said = "rejected 2 rows: 2 refused by Batch: 31 MALFORMED_PARAMETER: a value is wrong a value is …  "
+    assert rejected(f"{words}1", f"{words}2").startswith(said)
 
 
 def test_a_refused_plan_is_shown_in_full() -> None:
