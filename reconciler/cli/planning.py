@@ -78,7 +78,8 @@ def command(
         if out is not None:
             from reconciler.planfile import save
 
-            save(out, planned.plan, planned.staging, seal=seal_of(session))
+            told = planned.plan.model_copy(update={"given": options.given})
+            save(out, told, planned.staging, seal=seal_of(session))
         write_plan(plan, chosen_formats, options)
         if out is not None:
             say("saved", f"saved as {out}: {options.applying(out)}", json_lines=options.log_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def command(file: Path, formats: tuple[str, ...], **shared: Any) -> int:
     options = common_of(**shared)
     from reconciler.cli.outputs import write_plan
     from reconciler.planfile import is_encrypted, open_plan
+    from reconciler.render.words import plain
 
     seal = None
     if is_encrypted(file):
@@ -33,5 +35,6 @@ def command(file: Path, formats: tuple[str, ...], **shared: Any) -> int:
 
         seal = seal_of(open_session(options, strict=False))
     with open_plan(file, seal=seal) as opened:
-        write_plan(opened.plan, chosen, options)
+        given = options.given or plain(opened.plan.given)
+        write_plan(opened.plan, chosen, replace(options, given=given))
     return 0

@@ -24,7 +24,7 @@ from reconciler.plan.values import Change, Op, Plan
 from reconciler.spec import Project
 from reconciler.state.state import Batch, DataFile, State, TargetState
 
-UNSIGNED = {"digest", "created", "exit_code", "cost", "warnings"}
+UNSIGNED = {"digest", "created", "exit_code", "cost", "warnings", "given"}
 """Fields of a plan that its digest does not cover: sums, and what differs between two equal plans."""
 SIGNED = {
     *("address", "key", "links", "destination", "op", "reason", "create", "recreate", "full", "void", "begun_anew"),

@@ -261,5 +261,7 @@ class Plan(_Value):
     suppressed: dict[str, int] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     exit_code: int = 0
+    given: str = ""
+    """Of a plan that is saved the options that said which project: commands that it suggests need them."""
     partial: bool = False
     """A subset was asked for (`--target`, `-l`): nothing outside it is read as deleted."""

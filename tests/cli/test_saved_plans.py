@@ -47,6 +47,15 @@ def test_a_saved_plan_shows_what_plan_showed(batchctl: Command, saved: Path) -> 
     assert shown.stdout == batchctl.ok("plan")
 
 
+def test_commands_of_a_plan_that_is_shown_name_its_project(
+    batchctl: Command, project: MakeProject, tmp_path: Path
+) -> None:
+    project.table("data/people.parquet", people(40, malformed=3))
+    planned = batchctl.ok("plan", "--out", str(tmp_path / "plan"))
+    assert f"(batchctl rejects -C {batchctl.root})" in planned
+    assert batchctl.raw("show", str(tmp_path / "plan")).stdout == planned
+
+
 def test_a_plan_is_stale_once_the_state_moved(batchctl: Command, saved: Path) -> None:
     batchctl.ok("apply", "--auto-approve")
     done = batchctl("apply", str(saved))
