@@ -85,4 +85,3 @@ def _held(url: str) -> None:
     click.echo("Batch now holds")
     for one in sorted(audiences, key=lambda audience: str(audience["name"])):
         click.echo(f"  {one['name']:<44} {one['type']:<16} {one['nb_ids']:>8,}")
-    click.echo(f"dashboard: {url}/")

@@ -39,6 +39,8 @@ def finish(run: Run, done: Plan | None, again: str, *, strict: bool) -> int:
     judged, why = exit_code_of_apply(done, wait=run.wait, strict=strict)
     code = stopped or judged
     if run.late is not None:
+        if isinstance(run.late, Locked):
+            run.late.fix = f"run {again} again; {run.late.fix}"
         say_error(placed_error(run.late, common.given), json_lines=common.log_json)
         code = stopped or (ExitCode.LOCKED if isinstance(run.late, Locked) else unreported(code))
     done = done.model_copy(update={"exit_code": int(code)})

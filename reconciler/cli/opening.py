@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.errors import ConfigurationError, Lost, SetBack
-from reconciler.loader import resolve_key
+from reconciler.loader import how_to_set, resolve_key
 from reconciler.spec import KeyRef
 from reconciler.state.bucket import open_bucket
 from reconciler.state.clouds import SCHEMES
@@ -78,7 +78,7 @@ def _key(session: Session, ref: KeyRef) -> str:
     try:
         return resolve_key(ref, environ=os.environ, root=session.root, env_allow=allowed).get_secret_value()
     except ConfigurationError as error:
-        fix = f"set {ref}: without it the state can neither be read nor written"
+        fix = f"{how_to_set(ref)}: without it the state can neither be read nor written"
         raise ConfigurationError(f"state encryption: {error.what}", why=error.why, fix=fix) from None
 
 

@@ -71,7 +71,8 @@ def cancelled_by_signals(
             _last(json.dumps({"event": "stopped", "text": text}) if reporter and reporter.json_lines else text)
             os._exit(int(code))
         if reporter is not None:
-            reporter.note("stopping", "stopping after the request in flight; press again to stop at once")
+            more = "press again" if number == signal.SIGINT else "send the signal again"
+            reporter.note("stopping", f"stopping after the request in flight; {more} to stop at once")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -150,7 +150,7 @@ def check(name: str, value: str) -> None:
     if name not in SWITCHES:
         close = [known for known in SWITCHES if name and (name in known or known in name)]
         hint = f"; did you mean {', '.join(close)}?" if close else ""
-        raise ValueError(f"unknown switch {name!r}{hint} Known switches: {', '.join(SWITCHES)}")
+        raise ValueError(f"unknown switch {name!r}{hint or '.'} Known switches: {', '.join(SWITCHES)}")
     if not SWITCHES[name].accepts(value):
         raise ValueError(f"switch {name} cannot be {value!r}; allowed: {SWITCHES[name].allowed()}")
 

@@ -2,12 +2,13 @@
 
 from reconciler.loader.hosts import check_api_url
 from reconciler.loader.load import Loaded, load, without_gc
-from reconciler.loader.secrets import check_env_name, parse_ref, resolve_key, resolve_keys
+from reconciler.loader.secrets import check_env_name, how_to_set, parse_ref, resolve_key, resolve_keys
 
 __all__ = [
     "Loaded",
     "check_api_url",
     "check_env_name",
+    "how_to_set",
     "load",
     "parse_ref",
     "resolve_key",

@@ -97,6 +97,10 @@ def _of_file(ref: KeyRef, root: Path) -> str:
         raise ConfigurationError(f"{ref} does not hold a key", why="it is not ASCII text", fix=_set(ref)) from None
 
 
+def how_to_set(ref: KeyRef) -> str:
+    """What to do where the key behind a reference is missing."""
+    return f"set the environment variable {ref.name}" if ref.kind == "env" else f"write the key into {ref.name}"
+
+
 def _set(ref: KeyRef) -> str:
-    place = f"set the environment variable {ref.name}" if ref.kind == "env" else f"write the key into {ref.name}"
-    return f"{place}; keys are in Batch's dashboard under Settings, General"
+    return f"{how_to_set(ref)}; keys are in Batch's dashboard under Settings, General"

@@ -44,9 +44,10 @@ def report(
         for change in changes:
             lines += laid_out(_line(change), widths, colour=colour)
     refused = rejects_note(plan) if any(change.refused_rows for change in plan.changes) else []
-    notes = [*warnings(plan, colour=colour), *refused, *_sums(plan), paint(_summary(plan), "strong", colour=colour)]
-    notes = [placed(note, given) for note in (*notes, *_next(plan, again=again, waited=waited))]
-    lines += ["", *(row for note in notes for row in note_rows(note, columns))]
+    ending = [*refused, *_sums(plan), paint(_summary(plan), "strong", colour=colour)]
+    for notes in (warnings(plan, colour=colour), [*ending, *_next(plan, again=again, waited=waited)]):
+        rows = [row for note in notes for row in note_rows(placed(note, given), columns)]
+        lines += ["", *rows] if rows else []
     return "\n".join(lines) + "\n"
 
 

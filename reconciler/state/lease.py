@@ -277,7 +277,7 @@ def lost(why: str) -> Locked:
     return Locked(
         "this run does not hold the state's lock any more, so it sends nothing more",
         why=why,
-        fix="run batchctl apply again; what was accepted is written down",
+        fix="what was accepted is written down; the next apply goes on from there",
     )
 
 

@@ -63,7 +63,9 @@ def test_a_run_whose_lock_is_lost_midway_sends_nothing_more_and_exits_5(
     tmp_path: Path, where: str, lose: Lose, why: str
 ) -> None:
     with slow(tmp_path, where, PROFILES, count=2_000, seconds=1.0) as shop:
+        text = tmp_path / "report"
         command = [sys.executable, "-c", HASTY, "apply", "-C", str(shop.root), "--auto-approve", "--format", "json"]
+        command += ["--format", f"text={text}"]
         environ = {**os.environ, **KEYS, "BATCHCTL_API_URL": shop.url, "PYTHONPATH": str(ROOT)}
         with (
             (tmp_path / "out").open("w") as out,
@@ -77,7 +79,9 @@ def test_a_run_whose_lock_is_lost_midway_sends_nothing_more_and_exits_5(
         assert process.returncode == 5, said
         assert "sends nothing more" in said
         assert why in said
-        assert f"run batchctl apply -C {shop.root} again" in said
+        assert f"run batchctl apply -C {shop.root} --auto-approve again" in said
+        proposed = [line for line in text.read_text().splitlines() if "batchctl apply" in line]
+        assert [f"run `batchctl apply -C {shop.root} --auto-approve` again" in line for line in proposed] == [True]
         assert "Traceback" not in said
         plan = json.loads((tmp_path / "out").read_text())
         sums_add_up(plan)

@@ -38,6 +38,7 @@ def test_the_request_in_flight_is_the_last(tmp_path: Path, number: int, code: in
         os.kill(pid, number)
         assert warm.wait() == code, warm.said
         assert "goes on from here" in warm.said
+        assert f"{'press' if number == signal.SIGINT else 'send the signal'} again to stop at once" in warm.said
         assert "Traceback" not in warm.said
         stopped = shop.writes()[1]
         assert stopped <= seen + len(OURS)

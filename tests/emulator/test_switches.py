@@ -54,6 +54,7 @@ def test_parse_switches() -> None:
     [
         ("likely", "retry_after=never", "absent, seconds, http_date"),
         ("likely", "retry=seconds", "did you mean retry_after?"),
+        ("likely", "foo=1", r"unknown switch 'foo'\. Known switches: "),
         ("likely", "retry_after", "SWITCH=VALUE"),
         ("likely", "max_id_length=-1", "any whole number from 0"),
         ("mild", "retry_after=seconds", "likely, harsh"),

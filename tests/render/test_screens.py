@@ -78,6 +78,11 @@ def test_the_report(snapshot: SnapshotAssertion) -> None:
     assert report(applied(sample())) == snapshot
 
 
+def test_warnings_of_a_report_stand_apart_from_its_sums() -> None:
+    shown = report(applied(sample()).model_copy(update={"warnings": ("a", "b")}))
+    assert "\n\nwarning  a\nwarning  b\n\nrows     " in shown
+
+
 def test_colours_change_nothing_else() -> None:
     coloured = text(rich(), colour=True)
     assert "\x1b[" in coloured

@@ -222,6 +222,7 @@ def test_the_whole_job(
     for command in (("plan",), ("apply", "--auto-approve"), ("status",), ("rejects",)):
         done = batchctl(*command)
         assert (done.returncode, "state encryption: ${env:STATE_KEY} is not set" in done.stderr) == (1, True), command
+        assert "\n  set the environment variable STATE_KEY: without it" in done.stderr, command
     assert batchctl.audiences() == set()
 
     saved = str(tmp_path / "plan.batchctl")
