@@ -19,6 +19,8 @@ from reconciler.cli.options import common, common_of
 if TYPE_CHECKING:
     from reconciler.data.reject_list import Rejected
 
+NO_RUN = "No run yet on this machine, and rejects stay where the run was: batchctl plan looks for them."
+
 
 @click.command("rejects")
 @common
@@ -58,11 +60,13 @@ def command(link: str | None, reason: str | None, limit: int, form: str, **share
     elif form == "csv":
         click.echo(_csv(found), nl=False, color=True)  # else escape sequences within values are dropped
     elif folder is None:
-        click.echo(placed("No run yet: batchctl plan looks for rejects.", options.given))
+        click.echo(placed(NO_RUN, options.given))
     elif not total:
         click.echo(_none(_run(folder.name), whole))
     else:
         click.echo(_text(_run(folder.name), found, counts), nl=False)
+    if form == "csv" and folder is None:
+        click.echo(placed(NO_RUN, options.given), err=True)
     if form == "csv" and folder is not None and whole and not total:
         click.echo(_none(_run(folder.name), whole), err=True)
     if form == "csv" and total > len(found):

@@ -63,6 +63,14 @@ def test_the_readme_names_every_command_and_exit_code() -> None:
     assert {int(number) for row in numbers for number in row} == {int(code) for code in ExitCode}
 
 
+def test_whoever_copies_the_example_is_told_what_its_rate_needs() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{option}" in readme for option in ("--rate-scale 0", "--db", "--fault"))
+    rates = [line for line in (ROOT / "specs/destinations.yaml").read_text().splitlines() if "rate_limits" in line]
+    assert "emulator --rate-scale 0" in rates[0]
+    assert all("#" in line for line in rates)
+
+
 def names() -> list[str]:
     """The command itself, every command, and the commands of groups."""
     found = [""]

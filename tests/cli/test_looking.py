@@ -52,7 +52,9 @@ def test_status_after_a_kill_says_what_is_uncertain(batchctl: Command) -> None:
 
 
 def test_rejects_of_the_newest_run(batchctl: Command, project: MakeProject) -> None:
-    assert "No run yet" in batchctl.ok("rejects")
+    assert "No run yet on this machine" in batchctl.ok("rejects")
+    listed = batchctl("rejects", "--format", "csv")
+    assert (listed.stdout, "No run yet on this machine" in listed.stderr) == ("link,reason,key,id,row\n", True)
     project.table("data/people.parquet", people(40, malformed=3))
     batchctl.ok("plan")
     shown = batchctl.ok("rejects")
