@@ -25,25 +25,37 @@ class SourceFile:
     """Whether a ``${`` stands anywhere in it."""
 
 
-def find(root: Path) -> list[str]:
-    """All ``*.yaml`` and ``*.yml`` below root, sorted; dot-folders, dot-files and symlinks are left out."""
-    found: list[str] = []
-    for folder, folders, names in os.walk(root, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                path = os.path.join(folder, name)
-                if not os.path.islink(path) and os.path.isfile(path):
-                    found.append(os.path.relpath(path, root).replace(os.sep, "/"))
-    return sorted(found)
-
-
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A file whose bytes are wrong: why, and its text as far as it can be guessed."""
+    """A file whose bytes are wrong, or a folder: why, and the text as far as it can be guessed."""
 
     problem: Problem
     guess: str = ""
+
+
+def find(root: Path) -> tuple[list[str], list[Unread]]:
+    """All ``*.yaml`` and ``*.yml`` below root, sorted, and what could not be looked at: specs may lie there.
+
+    Dot-folders, dot-files and symlinks are left out.
+    """
+    found: list[str] = []
+    unread: list[Unread] = []
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(path)
+                    elif entry.name.lower().endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
+                        found.append(path)
+        except OSError as error:
+            unread.append(Unread(_unreadable(folder or ".", "the folder cannot be read", error)))
+    return sorted(found), unread
 
 
 def read(root: Path, path: str) -> SourceFile | Unread:
@@ -51,8 +63,7 @@ def read(root: Path, path: str) -> SourceFile | Unread:
     try:
         data = _bytes(root / path)
     except OSError as error:
-        why, fix = error.strerror or "", "check its permissions"
-        return Unread(_wrong(path, "unreadable-file", "the file cannot be read", why, fix))
+        return Unread(_unreadable(path, "the file cannot be read", error))
     found = _of_bytes(path, data)
     if isinstance(found, Problem):
         return Unread(found, data.decode("latin-1").replace("\x00", ""))
@@ -90,6 +101,11 @@ def _characters(path: str, text: str) -> Unread | None:
 def _bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
+
+
+def _unreadable(path: str, what: str, error: OSError) -> Problem:
+    fix = "check its permissions, and its disk; what it may say is not taken for gone"
+    return _wrong(path, "unreadable-file", what, error.strerror or str(error), fix)
 
 
 def _wrong(path: str, rule: str, what: str, why: str, fix: str, line: int = 0, column: int = 0) -> Problem:

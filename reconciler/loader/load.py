@@ -89,31 +89,38 @@ class _Loading:
     environment: str | None
     raws: list[Raw] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    unread: set[str] = field(default_factory=set)
+    unread: dict[str, set[str]] = field(default_factory=dict)
+    """By the path of the file or folder."""
     specs: dict[str, tuple[Spec, Raw]] = field(default_factory=dict)
     projects: int = 0
     variables: set[str] = field(default_factory=set)
 
     def read(self) -> None:
         """All documents of all files."""
-        for path in files.find(self.root):
-            file = files.read(self.root, path)
+        paths, unread = files.find(self.root)
+        for file in (*unread, *(files.read(self.root, path) for path in paths)):
             if isinstance(file, SourceFile):
                 pages = read_documents(file)
                 self.raws += pages.documents
                 self.problems += pages.problems
-                self.unread |= pages.unread
+                self._unread(file.path, pages.unread)
             else:
                 self.problems.append(file.problem)
-                self.unread |= {"", *(addresses_in(file.guess) if file.guess else ("*",))}
+                path = file.problem.where.path if file.problem.where else ""
+                self._unread(path, {"", *(addresses_in(file.guess) if file.guess else ("*",))})
 
     def drop_state_folder(self) -> None:
         """A local state folder inside the project holds no specs, whatever its files are called."""
         folders = [folder for raw in self.raws if raw.kind == "Project" for folder in _state_folders(raw.values)]
         prefixes = tuple(f"{folder}/" for folder in folders)
+
+        def outside(path: str) -> bool:
+            return not f"{path}/".startswith(prefixes)
+
         if prefixes:
-            self.raws = [raw for raw in self.raws if not raw.file.path.startswith(prefixes)]
-            self.problems = [p for p in self.problems if p.where is None or not p.where.path.startswith(prefixes)]
+            self.raws = [raw for raw in self.raws if outside(raw.file.path)]
+            self.problems = [p for p in self.problems if p.where is None or outside(p.where.path)]
+            self.unread = {path: addresses for path, addresses in self.unread.items() if outside(path)}
 
     def judge_all(self, given: dict[str, str], allowed_hosts: Collection[str], env_allow: str | None) -> None:
         """Every document on its own, then what only all of them together show."""
@@ -127,8 +134,14 @@ class _Loading:
             if spec is not None:
                 self._add(spec, raw)
             else:
-                self.unread |= _claimed(raw)
+                self._unread(raw.file.path, _claimed(raw))
         self._one_project()
+
+    def _unread(self, path: str, addresses: Collection[str]) -> None:
+        self.unread.setdefault(path, set()).update(addresses)
+
+    def _addresses_unread(self) -> frozenset[str]:
+        return frozenset(address for addresses in self.unread.values() for address in addresses)
 
     def _add(self, spec: Spec, raw: Raw) -> None:
         address = address_of(spec)
@@ -146,7 +159,7 @@ class _Loading:
         for raw in projects[1:]:
             what, why = "a second Project", f"the first one is at {projects[0].place(('kind',))}"
             self.problems.append(raw.problem(("kind",), "one-project", what, "keep exactly one Project below -C", why))
-        if not projects and not any(address.startswith(("project/", "*")) for address in self.unread):
+        if not projects and not any(address.startswith(("project/", "*")) for address in self._addresses_unread()):
             what = "no Project below this folder" if self.raws or self.problems else "no specs below this folder"
             fix = "check -C, or add a document: apiVersion: batchctl/v1, kind: Project, name: my-project"
             self.problems.append(Problem(where=Location("."), what=what, fix=fix, rule="one-project"))
@@ -186,7 +199,7 @@ class _Loading:
             specs=specs,
             problems=tuple(sorted(dict.fromkeys(self.problems), key=_order)),
             environment=self.environment,
-            unread=frozenset(self.unread),
+            unread=self._addresses_unread(),
             variables=frozenset(self.variables),
             _raws={address: raw for address, (_, raw) in self.specs.items()},
         )

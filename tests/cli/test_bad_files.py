@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.kit import AUDIENCE, CRM, Command, people
 from tests.conftest import MakeProject
+from tests.kit import too_deep
 
 YAML = {
     "an open list": (b"a: [1, 2", "loyal.yaml:"),
@@ -142,6 +143,16 @@ def test_a_disk_without_room_for_temporary_files(batchctl: Command, project: Mak
     assert not batchctl.audiences()
 
 
+def test_specs_in_a_folder_that_cannot_be_listed_are_not_gone(batchctl: Command) -> None:
+    batchctl.ok("apply", "--auto-approve")
+    too_deep(batchctl.root / "links", file=batchctl.root / "loyal.yaml")
+    for command in (("plan",), ("apply", "--auto-approve"), ("validate",)):
+        done = batchctl(*command)
+        assert done.returncode == 3, done.stdout
+        assert "the folder cannot be read" in done.stdout + done.stderr
+    assert batchctl.audiences() == {AUDIENCE, CRM}
+
+
 AGAIN_AS_NOBODY = """
 import os, sys
 from reconciler.cli.main import run
@@ -155,7 +166,7 @@ sys.exit(run(arguments))
 """
 
 
-@pytest.mark.parametrize(("file", "code"), [("specs.yaml", 3), ("data/people.csv", 1), ("data", 1)])
+@pytest.mark.parametrize(("file", "code"), [("specs.yaml", 3), ("data/people.csv", 1), ("data", 3)])
 def test_a_file_that_may_not_be_read(batchctl: Command, file: str, code: int) -> None:
     (batchctl.root / "data" / "people.csv").write_text("customer_id\n1\n")
     specs = batchctl.root / "specs.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.errors import Location, Problem
 from reconciler.loader import load
+from tests.kit import too_deep
 from tests.loader.kit import VALID, judged, marked, plain, write
 from tests.loader.mistakes import MISTAKES, project, segment
 
@@ -87,6 +89,29 @@ def test_dot_folders_symlinks_and_the_state_folder_are_left_out(tmp_path: Path) 
     os.symlink(root, root / "loop")
     _, problems = judged(root)
     assert problems == ()
+
+
+def test_a_folder_that_cannot_be_listed_is_a_problem(tmp_path: Path) -> None:
+    root = write(tmp_path / "specs", {})
+    too_deep(root / "links")
+    loaded, problems = judged(root)
+    (problem,) = _errors(problems)
+    assert (problem.rule, problem.what) == ("unreadable-file", "the folder cannot be read")
+    assert problem.why == os.strerror(errno.ENAMETOOLONG)
+    assert problem.where
+    assert problem.where.path.startswith("links/")
+    assert "*" in loaded.unread
+
+
+def test_a_state_folder_that_cannot_be_listed_hides_nothing(tmp_path: Path) -> None:
+    files = {
+        "project.yaml": project("state: {url: memory}"),
+        "link.yaml": VALID["link.yaml"].replace("lapsed-buyers", "§lapsed-buyer"),
+    }
+    root = write(tmp_path / "specs", files)
+    too_deep(root / "memory")
+    _, problems = judged(root)
+    assert _places(problems) == [("dangling", *marked("link.yaml", files["link.yaml"]))]
 
 
 def test_a_state_folder_of_an_environment_is_left_out(tmp_path: Path) -> None:
