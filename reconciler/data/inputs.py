@@ -18,7 +18,7 @@ import orjson
 
 from reconciler import __version__
 from reconciler.data.checks import RULES
-from reconciler.data.source import SourceMissing, find
+from reconciler.data.source import SourceMissing, find, reading
 from reconciler.data.sqlguard import CLOCK
 from reconciler.link import Link, Target
 from reconciler.spec import Catalogue, Source
@@ -65,6 +65,7 @@ class Inputs:
         dated = spec.freshness is not None and spec.freshness.field is not None
         return None if dated or None in found else [stamp[0] for stamp in found if stamp]
 
+    @reading()
     def _files(self, source: Source) -> tuple[str, float] | None:
         """The stamp of a source's files and the time of the newest; None when it cannot be recognised."""
         pattern = source.path

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
+from stat import S_ISREG
 
 from reconciler.data.engine import Engine
 from reconciler.data.explain import FULL, SqlInvalid, no_space
+from reconciler.data.matches import matches
 from reconciler.data.sql import ident, lit, lit_list
 from reconciler.data.sqlguard import Rejected, check_source
 from reconciler.data.stamp import Stamps, stamps, unmoved
@@ -84,24 +86,32 @@ def reading() -> Iterator[None]:
 def find(pattern: str, *, root: Path, roots: Sequence[Path]) -> tuple[Path, ...]:
     """Files of a path or glob relative to `root`, sorted; only below `root` or one of `roots`.
 
-    Raises SourceMissing when nothing matches or a match lies elsewhere: a mistake of the specs either way.
+    Raises SourceMissing when nothing matches, or a match is no file or lies elsewhere: a mistake of the specs; and
+    SourceError where something that matches, or may, cannot be looked at.
     """
-    plain = root / pattern
-    if any(mark in pattern for mark in "*?["):
-        anchor = Path(plain.anchor)
-        matches = sorted(path for path in anchor.glob(str(plain.relative_to(anchor))) if path.is_file())
-    else:
-        matches = [plain] if plain.is_file() else []
-    if not matches:
-        raise _missing(pattern, plain, root)
+    try:
+        found = matches(root, pattern)
+    except FileNotFoundError as error:
+        named = Path(error.filename)
+        if named.is_symlink():
+            raise _missing(_shown(named, root), named, root) from None
+        raise
+    odd = next((path for path, mode in found.items() if not S_ISREG(mode)), None)
+    if odd is not None or not found:
+        raise _missing(_shown(odd, root) if odd else pattern, odd or root / pattern, root)
     allowed = [root.resolve(), *(other.resolve() for other in roots)]
-    for path in matches:
-        if not any(path.resolve().is_relative_to(base) for base in allowed):
+    resolved = tuple(path.resolve() for path in found)
+    for path in resolved:
+        if not any(path.is_relative_to(base) for base in allowed):
             raise SourceMissing(
                 f"{pattern} leads outside the project",
                 fix="move the data below -C, or name its folder in BATCHCTL_DATA_ROOTS",
             )
-    return tuple(path.resolve() for path in matches)
+    return resolved
+
+
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _missing(pattern: str, plain: Path, root: Path) -> SourceMissing:

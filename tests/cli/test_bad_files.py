@@ -153,6 +153,29 @@ def test_specs_in_a_folder_that_cannot_be_listed_are_not_gone(batchctl: Command)
     assert batchctl.audiences() == {AUDIENCE, CRM}
 
 
+@pytest.mark.parametrize("field", ["source", "suppress"])
+def test_whom_a_part_names_that_cannot_be_reached_stay_what_they_are(batchctl: Command, field: str) -> None:
+    specs, data = batchctl.root / "specs.yaml", batchctl.root / "data"
+    for part, ids in {"de": range(5), "fr": range(5, 10)}.items():
+        (data / part).mkdir()
+        (data / part / "part.csv").write_text("pid,orders,email,ok\n" + "".join(f"p{n},3,a@b.c,true\n" for n in ids))
+    parts = "{path: data/*/part.csv"
+    said = {
+        "source": f"source: {parts}}}",
+        "suppress": f"source: {{path: data/people.parquet}}\nsuppress: {parts}, key: pid}}",
+    }
+    specs.write_text(specs.read_text().replace("source: {path: data/people.parquet}", said[field]))
+    batchctl.ok("apply", "--auto-approve")
+    before = batchctl.members(AUDIENCE)
+    (data / "fr").rename(data / "moved")
+    (data / "moved" / "part.csv").rename(data / "moved" / "away.csv")
+    (data / "fr").symlink_to("gone")
+    done = batchctl("apply", "--auto-approve")
+    assert done.returncode == 3, done.stdout
+    assert "data/fr leads to a file that is not there" in done.stderr
+    assert batchctl.members(AUDIENCE) == before
+
+
 AGAIN_AS_NOBODY = """
 import os, sys
 from reconciler.cli.main import run

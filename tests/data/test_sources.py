@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
+from pathlib import Path
 
 import duckdb
 import pytest
 
+from reconciler.data.matches import matches
+from reconciler.data.source import SourceMissing, find
 from reconciler.data.texts import csv_header
 from reconciler.errors import SourceError, SpecInvalid
 from tests.data.kit import PEOPLE, Shop, documents
+from tests.kit import as_nobody
 
 TIER = {"tier": "tier"}
 
@@ -296,6 +302,77 @@ def test_a_pattern_matches_files_of_one_kind_in_a_stable_order(shop: Shop) -> No
     shop.write("in/a.csv", "pid\n2\n")
     shop.write("in/a.jsonl", '{"pid":3}\n')
     assert shop.look(documents(catalogue=people("in/[ab].csv"))).added == {"1", "2"}
+
+
+PARTS = ("in/*/people.csv", "in/**/*.csv", "in/*/*.csv", "in/fr/people.csv", "in/f[r]/people.csv")
+
+
+@pytest.mark.parametrize("pattern", PARTS)
+def test_a_part_that_cannot_be_reached_is_an_error_not_a_part_without_rows(shop: Shop, pattern: str) -> None:
+    shop.write("in/fr/people.csv", "pid\n1\n")
+    shop.write("in/de/people.csv", "pid\n2\n")
+    shop.look(documents(catalogue=people(pattern)))
+    for folder in (shop.root, *shop.root.parents[:-2]):
+        folder.chmod(0o755)
+    (shop.root / "in" / "fr").chmod(0)
+    with as_nobody(), pytest.raises(SourceError, match="cannot be read") as refused:
+        find(pattern, root=shop.root, roots=())
+    assert refused.value.why == os.strerror(errno.EACCES)
+    assert str(shop.root / "in" / "fr") in refused.value.what
+
+
+@pytest.mark.parametrize("pattern", ["in/*/people.csv", "in/*/*.csv"])
+def test_a_folder_that_leads_round_in_a_circle_is_an_error(shop: Shop, pattern: str) -> None:
+    shop.write("in/de/people.csv", "pid\n2\n")
+    (shop.root / "in" / "fr").symlink_to("fr")
+    with pytest.raises(SourceError, match=r"in/fr cannot be read") as refused:
+        find(pattern, root=shop.root, roots=())
+    assert refused.value.why == os.strerror(errno.ELOOP)
+
+
+@pytest.mark.parametrize(
+    ("link", "pattern"),
+    [
+        ("in/fr", "in/*/people.csv"),
+        ("in/fr/people.csv", "in/*/people.csv"),
+        ("in/fr/people.csv", "in/**/*.csv"),
+        ("in/fr/people.csv", "in/*/*.csv"),
+    ],
+)
+def test_a_part_that_is_a_link_to_nothing_is_an_error_that_names_it(shop: Shop, link: str, pattern: str) -> None:
+    shop.write("in/de/people.csv", "pid\n2\n")
+    (shop.root / link).parent.mkdir(exist_ok=True)
+    (shop.root / link).symlink_to("gone")
+    with pytest.raises(SourceMissing, match=f"^{link} leads to a file that is not there") as refused:
+        find(pattern, root=shop.root, roots=())
+    assert refused.value.fix == "correct the link"
+
+
+def test_a_part_that_is_a_pipe_is_an_error(shop: Shop) -> None:
+    shop.write("in/a.csv", "pid\n1\n")
+    os.mkfifo(shop.root / "in" / "b.csv")
+    with pytest.raises(SourceMissing, match="in/b.csv is not a regular file"):
+        find("in/*.csv", root=shop.root, roots=())
+
+
+def test_what_a_pattern_names(tmp_path: Path) -> None:
+    root = tmp_path / "a[1]"
+    for name in ("x/a.csv", "x-y/a.csv", ".h/a.csv", "x/y/z/a.csv", "x/y/B.CSV", "a.csv", "x/b.csv/c.txt"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("x")
+    (root / "link").symlink_to("x")
+    expected = {
+        "*/a.csv": [".h/a.csv", "link/a.csv", "x/a.csv", "x-y/a.csv"],
+        "**/*.csv": [".h/a.csv", "a.csv", "x/a.csv", "x/y/z/a.csv", "x-y/a.csv"],
+        "**/**/z/**/?.csv": ["x/y/z/a.csv"],
+        "x/../*.csv": ["x/../a.csv"],
+        "x/[!b].csv": ["x/a.csv"],
+        "x/none/*.csv": [],
+        "a.csv/*.csv": [],
+        "**": [],
+    }
+    for pattern, names in expected.items():
+        assert [str(path) for path in matches(root, pattern)] == [str(root / name) for name in names]
 
 
 def test_a_path_outside_the_project_is_refused(shop: Shop) -> None:
