@@ -64,6 +64,9 @@ def apply(plan: Plan, tools: Tools) -> Plan:
             changes = settle(changes, tools)
     except BatchctlError as error:
         tools.late(error)
+    except Exception as fault:  # noqa: BLE001
+        tools.noticed(fault)
+        tools.late(unforeseen(fault))
     return plan.model_copy(update={"changes": changes})
 
 

@@ -15,6 +15,7 @@ import click
 
 from reconciler.cli.messages import traced
 from reconciler.errors import BatchctlError, ConfigurationError, StateError
+from reconciler.unforeseen import unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,8 @@ class Run:
         self.session, self.wish, self.formats = session, wish, formats
         self.reporter, self.cancel = reporter, cancel
         self.wait, self.ask = wait, ask
+        self.done: Plan | None = None
+        """What became of the plan, once it was carried out."""
         self.shown = False
         """The plan is on standard output already."""
         self.late: BatchctlError | None = None
@@ -59,15 +62,17 @@ class Run:
 
     def result(self, opened: Opened, file: Path | None, engine: Any) -> Plan | None:
         """What came of a saved plan, or of a fresh one; None when the person said no."""
-        done: Plan | None = None
         try:
             with opened as (store, self.permit):
-                done = self.saved(store, file) if file is not None else self.fresh(store, engine)
-        except BatchctlError as error:
-            if done is None:
+                self.done = self.saved(store, file) if file is not None else self.fresh(store, engine)
+        except Exception as error:
+            if self.done is None:
                 raise
-            self.late = self.late or error  # all was sent before the state was let go of: its report is owed
-        return done
+            if not isinstance(error, BatchctlError):
+                traced(error)
+                error = unforeseen(error)
+            self.late = self.late or error  # all was sent by then: its report is owed
+        return self.done
 
     def fresh(self, store: StateStore, engine: Any) -> Plan | None:
         """Plans and applies; None when the person said no."""
@@ -202,7 +207,7 @@ class Run:
         self.reporter.expect(plan.changes)
         gc.set_threshold(700, 10, 10)  # what each request leaves, a body among it, must go soon
         with tools.engines:
-            done = apply(plan, tools)
+            done = self.done = apply(plan, tools)
         refused = tuple(sorted(staging.glob(REFUSED)))
         warnings = self._close(store, books, done, (*rejects, *refused) if refused else ())
         left = books.state

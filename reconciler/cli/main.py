@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from reconciler import __version__
-from reconciler.cli import ended
+from reconciler.cli import ended, streams
 from reconciler.cli.owed import Owed
 from reconciler.errors import BatchctlError, ExitCode, Usage
 from reconciler.unforeseen import unforeseen
@@ -69,7 +69,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: runs a command and turns every outcome into one clear message and a documented exit code."""
-    _opened()
+    streams.opened()
     gc.set_threshold(200_000, 20, 50)  # documents, state and plan of thousands of links are no garbage
     ended.in_order()
     code = run(sys.argv[1:])
@@ -77,16 +77,6 @@ def main() -> None:
     if "_duckdb" not in sys.modules:  # which tells on standard error what nobody took apart
         gc.freeze()  # the process ends: no last look for cycles among all it has made
     sys.exit(code)
-
-
-def _opened() -> None:
-    """Standard streams that were closed lead nowhere, so that no file gets their numbers.
-
-    A new file has the lowest number that is free: going through them in order, it is that of the stream.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def run(arguments: list[str]) -> int:
@@ -108,7 +98,6 @@ def run(arguments: list[str]) -> int:
     except BatchctlError as error:
         return _reported(error, arguments, owed)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.ERROR)
     except Exception as error:  # noqa: BLE001
         return _unexpected(error, arguments, owed)

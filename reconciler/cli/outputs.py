@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -76,8 +75,6 @@ def unreported(code: ExitCode) -> ExitCode:
 
 
 def _closed(error: OSError) -> BatchctlError:
-    """Standard output takes nothing more: what is left of the report must not be tried again when the process ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return BatchctlError("the report could not be written to standard output", why=error.strerror or "")
 
 
