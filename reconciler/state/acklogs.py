@@ -65,7 +65,11 @@ class AckLogs:
         """Seals the lines of this machine's log anew; False where all are sealed with the newest key already."""
         path, lines = self._path(name), self._place.lines(name)
         with durable.explained(f"encrypt the acknowledgement log {path}"):
-            if not path.is_file() or not any(map(lines.outdated, path.read_bytes().splitlines())):
+            try:
+                text = path.read_bytes()
+            except FileNotFoundError:
+                return False
+            if not any(map(lines.outdated, text.splitlines())):
                 return False
             known, written = self._copy(name) if self._place.remote else self._own(name), path.stat()
             if known is None:

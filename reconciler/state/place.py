@@ -134,10 +134,7 @@ class Folder:
                 stat = os.fstat(file.fileno())
                 return Found(file.read(), _stamp(stat), _modified(stat))
         except (FileNotFoundError, NotADirectoryError):
-            if self.folder.exists() and not self.folder.is_dir():
-                raise StateError(
-                    f"the state folder {self.folder} is a file", fix="name a folder in the Project's state.url"
-                ) from None
+            self._no_file()
             return None
         except OSError as error:
             fix = "make it readable for this user; nothing was sent"
@@ -164,9 +161,10 @@ class Folder:
     def replace(self, name: str, data: bytes, *, before: Found | None, keep: str | None = None) -> Found:
         """See Place; nobody else may write to the folder meanwhile, which its lock is for."""
         path = self.path(name)
-        if (self._stamp(path)) != (before.stamp if before else None):
-            raise Moved
         with durable.explained(f"write the state {path}"):
+            there = _stat(path)
+            if (_stamp(there) if there else None) != (before.stamp if before else None):
+                raise Moved
             durable.private_folder(path.parent)
             if before and keep and not self.path(keep).exists():
                 durable.private_folder(self.path(keep).parent)
@@ -194,7 +192,8 @@ class Folder:
     def fetch(self, name: str) -> tuple[Path, bool] | None:
         """See Place."""
         path = self.path(name)
-        return (path, False) if path.is_file() else None
+        with durable.explained(f"read {path}"):
+            return (path, False) if _stat(path) else None
 
     def discard(self, name: str) -> bool:
         """There is no other copy."""
@@ -204,7 +203,7 @@ class Folder:
         """See Place; what whoever holds the lock removes meanwhile is not there."""
         found = {}
         with durable.explained(f"list {self.show(prefix)}"):
-            for folder, _, names in os.walk(self.path(prefix)):
+            for folder, _, names in os.walk(self.path(prefix), onerror=self._unlisted):
                 for path in (Path(folder, name) for name in names):
                     if not (path.name.startswith(".") and path.suffix == durable.TEMPORARY):
                         with suppress(FileNotFoundError):
@@ -229,12 +228,28 @@ class Folder:
             for path in self.path(TARGETS).glob(f"*/{LEFT_OVER}"):
                 path.unlink(missing_ok=True)
 
-    @staticmethod
-    def _stamp(path: Path) -> Stamp | None:
-        try:
-            return _stamp(path.stat())
-        except OSError:
-            return None
+    def _unlisted(self, error: OSError) -> None:
+        """A folder that cannot be listed is not an empty one, unless it is gone."""
+        self._no_file()
+        if not isinstance(error, FileNotFoundError) or Path(error.filename).is_symlink():
+            raise error
+
+    def _no_file(self) -> None:
+        if os.path.lexists(self.folder) and not self.folder.is_dir():
+            what = "a link to nothing" if self.folder.is_symlink() else "a file"
+            raise StateError(
+                f"the state folder {self.folder} is {what}", fix="name a folder in the Project's state.url"
+            )
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None where nothing has that name; OSError for a link to nothing, as for all else that cannot be looked at."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise
+        return None
 
 
 def _stamp(stat: os.stat_result) -> Stamp:

@@ -88,7 +88,9 @@ class Sealed:
         written = None if self.remote else path.stat()
         if not name.endswith(ROWS):
             found = self.read(name)
-            self.put(name, found.data if found else b"")
+            if found is None:
+                raise _gone(self.show(name))
+            self.put(name, found.data)
         else:
             self._take_again(name)
         if written is not None:
@@ -97,7 +99,7 @@ class Sealed:
     def _take_again(self, name: str) -> None:
         there = self.fetch(name)
         if there is None:
-            raise StateError(f"{self.show(name)} is missing", fix="run the command again")
+            raise _gone(self.show(name))
         self.take(there[0], name)
         del self._opened[name]
         there[0].unlink()
@@ -184,6 +186,10 @@ class Sealed:
             if self._folder is None:
                 self._folder = Scratch()
         return self._folder.path / str(next(self._count))
+
+
+def _gone(where: str) -> StateError:
+    return StateError(f"{where} is missing", fix="run the command again")
 
 
 def _meant(name: str) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -103,7 +104,8 @@ class StateStore(StateReader):
                 raise self._other("something else", "what this run read") from None
             self._last, self._newest = (written, found), written
             if not self.place.remote:
-                self._prune()
+                with suppress(StateError):  # the version is there; a sweep says what is in the way
+                    self._prune()
             return written
 
     def restore(self, text: bytes, *, where: str, force: bool, edit: Edit = lambda state, _: state) -> State:

@@ -20,6 +20,7 @@ from reconciler.state.names import slug_of
 from reconciler.state.reader import StateReader
 from reconciler.state.state import DataFile, Pending, State
 from reconciler.state.store import StateStore, new_state
+from tests.kit import too_deep
 from tests.state.kit import NOW, python, state, target
 
 
@@ -297,6 +298,40 @@ def test_sweep_deletes_nothing_where_a_version_cannot_be_read(store: StateStore,
     assert (store.place.folder / "targets/a/delta-orphan").exists()
 
 
+@pytest.mark.parametrize("prefix", ["previous", "targets"])
+def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(store: StateStore, tmp_path: Path, prefix: str) -> None:
+    now = store.write(store.write(state()))
+    store.put_file(staged(tmp_path), "targets/a/delta-orphan", rows=1)
+    folder = store.place.folder / prefix
+    folder.rename(tmp_path / "moved")
+    folder.symlink_to("gone")
+    fresh = StateStore(store.place.folder)
+    for doing in (lambda: fresh.sweep(now), fresh.files if prefix == "targets" else fresh.read):
+        with pytest.raises(StateError, match=f"could not list .*{prefix}"):
+            doing()
+    folder.unlink()
+    (tmp_path / "moved").rename(folder)
+    assert (store.place.folder / "targets/a/delta-orphan").exists()
+    assert store.read() == now
+
+
+def test_versions_that_cannot_be_listed_do_not_undo_the_one_that_was_written(store: StateStore, tmp_path: Path) -> None:
+    now = store.write(store.write(state()))
+    folder = store.place.folder / "previous"
+    too_deep(folder / "deep")
+    assert store.write(now).serial == now.serial + 1
+
+
+def test_a_file_that_cannot_be_looked_at_is_not_gone(store: StateStore) -> None:
+    store.write(state())
+    path = store.place.folder / "targets" / "a" / "base-1"
+    path.parent.mkdir(parents=True)
+    assert store.place.fetch("targets/a/base-1") is None
+    path.symlink_to(path)
+    with pytest.raises(StateError, match="could not read"):
+        store.place.fetch("targets/a/base-1")
+
+
 # Disks
 
 
@@ -342,9 +377,11 @@ def test_a_folder_that_may_not_be_written_is_one_clear_error(tmp_path: Path) -> 
     assert "make the folder writable" in done.stderr
 
 
-def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "state").touch()
-    with pytest.raises(StateError, match="is a file"):
+@pytest.mark.parametrize("what", ["a file", "a link to nothing"])
+def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path, what: str) -> None:
+    there = tmp_path / "state"
+    there.touch() if what == "a file" else there.symlink_to("gone")
+    with pytest.raises(StateError, match=f"is {what}"):
         StateStore(tmp_path / "state").read()
     with pytest.raises(StateError):
         StateStore(tmp_path / "state").write(state())
