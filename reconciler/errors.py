@@ -6,6 +6,7 @@ BatchctlError                 1   something could not be done; the message says 
 ├── Stale                     6   the saved plan no longer fits the state, the specs or its own digests
 ├── Usage                    64   the command line is wrong, or approval is missing
 ├── StateError                1   the state cannot be trusted: truncated, edited, of another project or version
+│   ├── Unreached             -   it, or a file of it, could not be read or written: what it holds is not known
 │   ├── SetBack               -   it is older than what is kept beside it, or gone
 │   ├── Lost                  -   it is gone with all its versions, but files of its targets are there
 │   └── Unopened              -   a file of it, or a line, is not opened: of another key or seal, plain, damaged
@@ -123,6 +124,10 @@ class Usage(BatchctlError):
 
 class StateError(BatchctlError):
     """The state cannot be trusted, or not be written; what is there was left as it is."""
+
+
+class Unreached(StateError):
+    """A state, or a file of it, that could not be reached, read or written: nothing can be said of what it holds."""
 
 
 class SetBack(StateError):

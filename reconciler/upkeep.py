@@ -182,8 +182,9 @@ def _left(reader: StateReader, engine: Engine, name: str, said: DataFile | None)
             there = reader.place.fetch(name)
             if there is None:
                 return None
+            found = measure(there[0], name, rows=0)
             read = f"SELECT count(*), bit_xor(hash(COLUMNS(*))) FROM read_parquet({lit(str(there[0]))})"
-            found = measure(there[0], name, rows=int(str(engine.row(read)[0])))
+            found = found.model_copy(update={"rows": int(str(engine.row(read)[0]))})
         except (Damaged, SourceError):
             found = None
         if found is not None and (said is None or said.sha256 == found.sha256):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from reconciler.crashpoint import point
-from reconciler.errors import ConfigurationError, StateError
+from reconciler.errors import ConfigurationError, StateError, Unreached
 from reconciler.state import durable
 from reconciler.state.clouds import HINT, LOCK_TIMEOUT, NO_BUCKET, TIMEOUT, opener, reason
 from reconciler.state.names import LOCK, TARGETS
@@ -185,7 +185,7 @@ class Bucket:
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
-        """One StateError for whatever the store says; its text may hold keys and is cut down to its codes."""
+        """One Unreached for whatever the store says; its text may hold keys and is cut down to its codes."""
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
         try:
@@ -198,7 +198,7 @@ class Bucket:
                     raise
             self._bucket_exists(error)
             fix = f"check the network and the credentials ({HINT[self._scheme]}); what was written before is intact"
-            raise StateError(f"could not {doing}", why=reason(error), fix=fix) from None
+            raise Unreached(f"could not {doing}", why=reason(error), fix=fix) from None
 
 
 def open_bucket(url: str, *, cache: Path, environ: Mapping[str, str]) -> Bucket:

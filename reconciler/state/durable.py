@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from reconciler.crashpoint import point
-from reconciler.errors import StateError
+from reconciler.errors import Unreached
 
 TEMPORARY = ".tmp"
 """Suffix of files being written; one that is left over was never part of anything."""
@@ -113,13 +113,13 @@ def write_all(handle: int, data: bytes) -> None:
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turns what the system says into one StateError: `doing` is what could not be done, as a phrase."""
+    """Turns what the system says into one Unreached: `doing` is what could not be done, as a phrase."""
     try:
         yield
     except OSError as error:
         where = error.filename or ""
         why = f"{error.strerror or error}{f': {where}' if where else ''}"
-        raise StateError(f"could not {doing}", why=why, fix=_fix(error.errno)) from error
+        raise Unreached(f"could not {doing}", why=why, fix=_fix(error.errno)) from error
 
 
 def _fix(code: int | None) -> str:

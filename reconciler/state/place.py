@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from reconciler.errors import StateError
+from reconciler.errors import StateError, Unreached
 from reconciler.state import durable
 from reconciler.state.names import PREVIOUS, TARGETS
 from reconciler.state.seal import HEADER, Lines, Plain
@@ -39,7 +39,7 @@ class Found:
 
 
 class Place(Protocol):
-    """What `StateReader` and `StateStore` need; every method raises StateError when the place cannot be reached."""
+    """What `StateReader` and `StateStore` need; every method raises Unreached when the place cannot be reached."""
 
     @property
     def folder(self) -> Path:
@@ -138,7 +138,7 @@ class Folder:
             return None
         except OSError as error:
             fix = "make it readable for this user; nothing was sent"
-            raise StateError(f"{path} cannot be read", why=error.strerror or "", fix=fix) from error
+            raise Unreached(f"{path} cannot be read", why=error.strerror or "", fix=fix) from error
 
     def raw(self, name: str) -> Found | None:
         """See Place."""

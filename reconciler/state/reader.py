@@ -6,11 +6,10 @@ import hashlib
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from reconciler.errors import Damaged, Lost, SetBack, StateError, Unopened
+from reconciler.errors import Damaged, Lost, SetBack, StateError, Unopened, Unreached
 from reconciler.state import durable
 from reconciler.state.ack import Line, folded
 from reconciler.state.acklogs import AckLogs
@@ -108,10 +107,14 @@ class StateReader:
         return state
 
     def readable(self, names: tuple[str, ...] | None = None) -> Iterator[State]:
-        """The previous versions (default: all), newest first, less those that nobody can read."""
+        """The previous versions (default: all), newest first, less those that cannot be trusted."""
         for name in self.previous() if names is None else names:
-            with suppress(StateError):
+            try:
                 yield self.read_previous(name)
+            except Unreached:
+                raise
+            except StateError:
+                continue
 
     def read_acks(self, name: str) -> tuple[Line, ...]:
         """What the acknowledgement log of an intent says, oldest first; nothing when there is none yet."""

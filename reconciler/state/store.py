@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from reconciler.errors import StateError, Unopened
+from reconciler.errors import StateError, Unopened, Unreached
 from reconciler.state.acklogs import AckLogs
 from reconciler.state.acks import AckLog
 from reconciler.state.document import decode, encode, files_of, rows_of
@@ -112,14 +112,14 @@ class StateStore(StateReader):
         """Makes a document, edited, the newest version, whatever is there now with `force`; else only one it came from.
 
         `edit` is also given what is there now, None where it cannot be trusted. The serial becomes higher than any
-        other. StateError when the document cannot be trusted or names files that are gone.
+        other. StateError when the document cannot be trusted, names files that are gone, or what is there is Unreached.
         """
         state = decode(text, where=where, way_out=lambda: "pull it again: batchctl state pull")
         self._pinned(where, state)
         try:
             newest = self.read()
-        except StateError:
-            if not force:
+        except StateError as error:
+            if not force or isinstance(error, Unreached):
                 raise
             newest = None
         if newest and not force and (newest.lineage != state.lineage or newest.serial > state.serial):

@@ -153,7 +153,7 @@ def test_a_folder_that_may_not_be_written_is_one_clear_error(tmp_path: Path) -> 
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     done = python(NOT_ALLOWED, closed)
-    assert "StateError: could not lock the state folder" in done.stderr
+    assert "Unreached: could not lock the state folder" in done.stderr
     assert "make the folder writable" in done.stderr
 
 

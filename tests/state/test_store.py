@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.address import Space, TargetKey
-from reconciler.errors import StateError
+from reconciler.errors import StateError, Unreached
 from reconciler.state.names import slug_of
 from reconciler.state.reader import StateReader
 from reconciler.state.state import DataFile, Pending, State
@@ -315,6 +315,27 @@ def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(store: StateStore, t
     assert store.read() == now
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_version_that_cannot_be_read_is_not_passed_over_for_an_older_one(store: StateStore, gone: bool) -> None:
+    now = store.write(store.write(store.write(state())))
+    newest, document = store.place.folder / store.previous()[0], store.place.folder / "state.json"
+    text = document.read_bytes()
+    newest.unlink()
+    newest.symlink_to(newest)
+    if gone:
+        document.unlink()
+    fresh = StateStore(store.place.folder)
+    for doing in (fresh.read, lambda: fresh.restore(text, where="a file", force=True)):
+        with pytest.raises(Unreached, match=f"{newest.name} cannot be read"):
+            doing()
+    newest.unlink()
+    newest.write_text("{")
+    if gone:
+        assert fresh.restore(text, where="a file", force=True).serial > now.serial
+    else:
+        assert fresh.read() == now
+
+
 def test_versions_that_cannot_be_listed_do_not_undo_the_one_that_was_written(store: StateStore, tmp_path: Path) -> None:
     now = store.write(store.write(state()))
     folder = store.place.folder / "previous"
@@ -361,7 +382,7 @@ store.write(state())
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(store: StateStore) -> None:
     written = store.write(state().with_target(target()))
     done = python(NO_ROOM, store.place.folder)
-    assert "StateError: could not write the state" in done.stderr
+    assert "Unreached: could not write the state" in done.stderr
     assert "free some disk space" in done.stderr
     assert store.read() == written
     assert not list(store.place.folder.glob(".*"))
@@ -373,7 +394,7 @@ def test_a_folder_that_may_not_be_written_is_one_clear_error(tmp_path: Path) -> 
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     done = python(NOT_ALLOWED, closed / "state")
-    assert "StateError: could not write the state" in done.stderr
+    assert "Unreached: could not write the state" in done.stderr
     assert "make the folder writable" in done.stderr
 
 
