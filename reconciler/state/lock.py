@@ -8,7 +8,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -72,7 +72,8 @@ def acquire(
                 try:
                     yield partial(_permit, handle, root)
                 finally:
-                    os.ftruncate(handle, 0)
+                    with suppress(OSError):  # it is free all the same once the file is closed
+                        os.ftruncate(handle, 0)
                 return
             other = _read(handle)
         if attempt and time.monotonic() >= until:  # twice at least: somebody may only be asking who holds it
@@ -113,7 +114,8 @@ def _opened(root: Path) -> Iterator[int]:
     try:
         yield handle
     finally:
-        os.close(handle)
+        with suppress(OSError):
+            os.close(handle)
 
 
 def _permit(handle: int, root: Path, _seconds: float) -> None:

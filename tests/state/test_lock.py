@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -80,6 +81,17 @@ def test_it_is_released_when_the_block_fails(tmp_path: Path) -> None:
         raise ValueError("x")
     assert holder_of(tmp_path / "new") is None
     assert stat.S_IMODE((tmp_path / "new" / "lock").stat().st_mode) == 0o600
+
+
+def test_a_disk_that_fails_when_it_is_freed_fails_nothing(tmp_path: Path) -> None:
+    with acquire(tmp_path, timeout_seconds=0, holder=ME):
+        for handle in map(int, os.listdir("/proc/self/fd")):
+            if os.path.lexists(link := f"/proc/self/fd/{handle}") and os.readlink(link) == str(tmp_path / "lock"):
+                broken = os.open(os.devnull, os.O_RDONLY)
+                os.dup2(broken, handle)
+                os.close(broken)
+    with acquire(tmp_path, timeout_seconds=0, holder=ME):
+        pass
 
 
 def test_nobody_holds_what_is_not_there(tmp_path: Path) -> None:
