@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.errors import BatchctlError
 
 _KEPT = "what Batch accepted is written down; it is safe to run the command again"
+_NO_THREAD = "can't start new thread"
 
 
 def unforeseen(error: Exception) -> BatchctlError:
@@ -12,6 +13,9 @@ def unforeseen(error: Exception) -> BatchctlError:
     if isinstance(error, OSError) and error.strerror:
         name = f"{error.filename}: " if isinstance(error.filename, str) else ""
         return BatchctlError(f"{name}{error.strerror}", why=f"noticed{_place(error)}", fix=_KEPT)
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        why = "the number of processes is limited: by ulimit -u, the container or the machine"
+        return BatchctlError("the system starts no more threads", why=why, fix=f"raise the limit; {_KEPT}")
     what = f"a fault of batchctl itself: {type(error).__name__}{_place(error)}"
     return BatchctlError(what, why=_KEPT, fix="please report the line above; BATCHCTL_DEBUG=1 shows more")
 

@@ -4,9 +4,10 @@ budget is used while Batch indexes; serial segments one after another."""
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from reconciler.apply.outcome import judged, untouched
 from reconciler.apply.rejected import with_rejects
@@ -48,16 +49,14 @@ def apply(plan: Plan, tools: Tools) -> Plan:
     done: dict[str, Change] = {}
 
     def run(change: Change) -> None:
-        done[change.key] = _one(change, tools, gates, awaited=change.key in awaited)
+        try:
+            done[change.key] = _one(change, tools, gates, awaited=change.key in awaited)
+        except Exception as fault:  # noqa: BLE001
+            tools.noticed(fault)
+            update = {"outcome": Outcome.UNKNOWN, "error": str(unforeseen(fault))}
+            done[change.key] = change.model_copy(update=update)
 
-    with ExitStack() as pools:
-        futures = []
-        for name, lane in lanes.items():
-            workers = min(WIDTH, len(lane))
-            pool = pools.enter_context(ThreadPoolExecutor(max_workers=workers, thread_name_prefix=f"lane-{name}"))
-            futures += [pool.submit(run, change) for change in sorted(lane, key=lambda one: one.target_key)]
-        for future in futures:
-            future.result()
+    _side_by_side([sorted(lane, key=lambda one: one.target_key) for lane in lanes.values()], run)
     changes = tuple(done[change.key] for change in plan.changes)
     try:
         if tools.wait and not tools.cancel.is_set():
@@ -68,6 +67,41 @@ def apply(plan: Plan, tools: Tools) -> Plan:
         tools.noticed(fault)
         tools.late(unforeseen(fault))
     return plan.model_copy(update={"changes": changes})
+
+
+def _side_by_side(lanes: Iterable[Sequence[Change]], run: Callable[[Change], None]) -> None:
+    """Runs the changes of all lanes, WIDTH of each lane at a time, begun in their order.
+
+    Where the system starts no more threads, those of a lane do that are there; lanes without one are run by this one.
+    """
+    threads, alone = list[threading.Thread](), list[Change]()
+
+    def work(waiting: deque[Change]) -> None:
+        while True:
+            try:
+                change = waiting.popleft()
+            except IndexError:
+                return
+            run(change)
+
+    for lane in lanes:
+        waiting = deque(lane)
+        begun = [one for _ in lane[:WIDTH] if (one := _started(partial(work, waiting))) is not None]
+        threads += begun
+        alone += () if begun else lane
+    for change in sorted(alone, key=lambda one: one.target_key):
+        run(change)
+    for thread in threads:
+        thread.join()
+
+
+def _started(work: Callable[[], None]) -> threading.Thread | None:
+    thread = threading.Thread(target=work, name="lane")
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
 
 
 def _one(change: Change, tools: Tools, gates: dict[str, _Gate], *, awaited: bool) -> Change:

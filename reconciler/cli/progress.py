@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -180,7 +181,8 @@ class Reporter:
     def _beat(self) -> None:
         if self._stop is None:
             self._stop = threading.Event()
-            threading.Thread(target=self._beats, args=(self._stop,), name="progress", daemon=True).start()
+            with suppress(RuntimeError):  # the system starts no more threads: then less is said
+                threading.Thread(target=self._beats, args=(self._stop,), name="progress", daemon=True).start()
 
     def _beats(self, stop: threading.Event) -> None:
         while not stop.wait(0.25):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,32 @@ def test_what_batch_took_and_nobody_could_write_down_is_unknown(
         assert "No space left on device" in done.said(MEP10)
         assert shop.apply().code == 0
         shop.converged()
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_where_no_more_threads_are_started_those_that_there_are_do_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    start, left = threading.Thread.start, iter(range(most))
+
+    def limited(thread: threading.Thread) -> None:
+        if (thread.name.startswith("lane") and next(left, None) is None) or thread.name == "progress":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with shop_of(tmp_path, L["l3"], L["l6"]) as shop:
+        monkeypatch.setattr(threading.Thread, "start", limited)
+        done = shop.apply()
+        assert (done.code, outcomes(done)) == (0, {MEP10: "done", CEP: "done"}), done
+        shop.converged()
+
+
+def test_no_thread_before_anything_is_sent_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def limited(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with shop_of(tmp_path, L["l3"]) as shop, monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", limited)
+        done = shop.apply()
+        assert (done.code, "the system starts no more threads" in done.err) == (1, True), done
+        assert "a fault of batchctl itself" not in done.err
