@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from reconciler.errors import BatchctlError, Damaged, Stale
 from reconciler.plan.make import digest_of
 from reconciler.plan.values import FORMAT, Plan
-from reconciler.scratch import Scratch
+from reconciler.scratch import Scratch, sweep
 from reconciler.state import durable
 from reconciler.state.seal import HEADER, Seal, is_sealed, refused_without_key, through
 
@@ -76,14 +76,18 @@ def save(path: Path, plan: Plan, staging: Path, *, seal: Seal | None = None) -> 
     members |= {STAGING + name: staging / name for name in _named(plan)}
     members |= {STAGING + found.name: found for found in staging.glob(REJECTS) if found.is_file()}
     try:
-        with durable.replacing(path, name="plan file") as file, ExitStack() as stack:
-            plain = stack.enter_context(tempfile.TemporaryFile(dir=staging)) if seal else file
-            with zipfile.ZipFile(plain, "w", zipfile.ZIP_STORED) as archive:
-                digests = {name: _add(archive, name, members[name]) for name in sorted(members)}
-                _add(archive, DIGESTS, _encoded(_Contents(members=digests, plan=plan.digest)))
-            if seal:
-                plain.seek(0)
-                seal.seal(SEALED_AS, plain, file)
+        sweep(path.parent)  # a plan that was killed while it was being saved has left identifiers
+        with Scratch(path.parent) as made:
+            with durable.replacing(made / path.name, name="plan file") as file, ExitStack() as stack:
+                plain = stack.enter_context(tempfile.TemporaryFile(dir=staging)) if seal else file
+                with zipfile.ZipFile(plain, "w", zipfile.ZIP_STORED) as archive:
+                    digests = {name: _add(archive, name, members[name]) for name in sorted(members)}
+                    _add(archive, DIGESTS, _encoded(_Contents(members=digests, plan=plan.digest)))
+                if seal:
+                    plain.seek(0)
+                    seal.seal(SEALED_AS, plain, file)
+            os.replace(made / path.name, path)
+            durable.sync_folder(path.parent)
     except OSError as error:
         fix = "name a folder that exists, has room and may be written"
         raise BatchctlError(

@@ -43,6 +43,29 @@ def test_the_next_run_removes_what_a_killed_one_left(batchctl: Command, temporar
     assert not list(temporary.iterdir())
 
 
+DYING = """
+import sys
+from reconciler.cli.main import run
+from reconciler.crashpoint import arm
+arm(1, name=sys.argv[1])
+run(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("at", ["plan file: opened", "plan file: synced", "plan file: end"])
+def test_the_next_plan_that_is_saved_removes_what_a_killed_one_left(batchctl: Command, tmp_path: Path, at: str) -> None:
+    plans = tmp_path / "plans"
+    plans.mkdir()
+    saving = ("plan", "--out", str(plans / "night.plan"))
+    command = [sys.executable, "-c", DYING, at, *saving, "-C", str(batchctl.root)]
+    died = subprocess.run(command, env=batchctl.environ(), capture_output=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died
+    (left,) = plans.iterdir()
+    assert (left.stat().st_mode & 0o777, left.name.startswith(PREFIX)) == (0o700, True)
+    batchctl.ok(*saving)
+    assert list(plans.iterdir()) == [plans / "night.plan"]
+
+
 BEFORE_IT_IS_LOCKED = """
 import os, sys
 from pathlib import Path
