@@ -249,5 +249,4 @@ def _rules(
         made=course.made,
         anew=course.anew,
         retry_rejects=ground.retry_rejects,
-        unsure=standing is not None and bool(standing.unsure),
     )

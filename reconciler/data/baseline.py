@@ -1,8 +1,9 @@
 """What Batch has been told about a target, as SQL over its base and delta files: newest wins, nothing else.
 
-*told* has columns ``id``, ``cased`` and ``k`` (as in delta files) and ``a:<name>``; *uncertain* has ``id`` and ``names``
-(attribute names the identifier may hold in Batch because of a request whose fate is unknown); *asserted* has the columns of
-*told* for those that the newest such request adds.
+*told* has columns ``id``, ``cased`` and ``k`` (as in delta files) and ``a:<name>``; *uncertain* has ``id``, ``names``
+(attribute names the identifier may hold in Batch because of a request whose fate is unknown, or of which Batch took a part)
+and ``cut`` (the fate of such a request is unknown); *asserted* has the columns of *told* for those that the newest such
+request adds.
 """
 
 from __future__ import annotations
@@ -183,7 +184,10 @@ def _listed(spans: Ranges) -> str:
 
 
 def _uncertain(engine: Engine, layers: Sequence[DataFile], path_of: Callable[[DataFile], Path]) -> str:
-    """A flag per name rather than lists of names: everybody may be uncertain, and flags are grouped within the memory."""
+    """A flag per name rather than lists of names: everybody may be uncertain, and flags are grouped within the memory.
+
+    Rows with a reason are refusals: Batch has answered them.
+    """
     paths = [str(path_of(layer)) for layer in layers]
     have = engine.parquet_columns(paths)
     reads = [f"read_parquet({lit(path)}, file_row_number = true)" for path in paths]
@@ -193,12 +197,14 @@ def _uncertain(engine: Engine, layers: Sequence[DataFile], path_of: Callable[[Da
     parts = []
     for layer, path, read in zip(layers, paths, reads, strict=True):
         flags = "".join(f", {_may_hold(name, have[path])} AS {ident(f'n:{name}')}" for name in names)
-        parts.append(f"SELECT id{flags} FROM {read} WHERE {counted(layer)}")
+        cut = "FALSE" if "reason" in have[path] else "TRUE"
+        parts.append(f"SELECT id, {cut} AS cut{flags} FROM {read} WHERE {counted(layer)}")
     listed = ", ".join(f"CASE WHEN bool_or({ident(f'n:{name}')}) THEN {lit(name)} END" for name in names)
     found = f"list_filter([{listed}], lambda x: x IS NOT NULL)" if names else "CAST([] AS VARCHAR[])"
     table = ident(engine.table("uncertain"))
+    rows = " UNION ALL ".join(parts)
     engine.run(
-        f"CREATE TEMP TABLE {table} AS SELECT id, {found} AS names FROM ({' UNION ALL '.join(parts)}) GROUP BY id"
+        f"CREATE TEMP TABLE {table} AS SELECT id, bool_or(cut) AS cut, {found} AS names FROM ({rows}) GROUP BY id"
     )
     return table
 

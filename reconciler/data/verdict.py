@@ -8,6 +8,12 @@
       yes    yes     no     │ nothing, or add / reset + put if changed   nothing, or add with nulls if changed
       yes    yes     yes    │ add again / reset + put                    add again
 
+*Uncertain* is who a cut request may have reached: they are brought back to what was told, also where people who leave keep
+their attributes, as nobody knows that they were told more. Who was refused in part, or refused while uncertain, is not:
+such people are sent as little as those who were told (a wish that was refused is not repeated), but Batch may hold what was
+wished. So who leaves and is kept keeps that, in a row sent for another reason too; and who leaves and is not, is withheld or
+is to have other values gets nulls for it.
+
 A full upload of an audience asserts who is held or kept as well: the count may differ because they are gone.
 Of an audience that starts anew (`anew`) every member is sent, and so is who was told and is held or kept: they would
 be lost otherwise. Removals for consent are staged all the same, for the case that the rest is refused.
@@ -47,12 +53,10 @@ class Rules:
     consent_only: bool = False
     """Nobody is sent and nobody leaves but who is withheld: an orphan that is kept."""
     made: bool = False
-    """A one-time push that was made: nobody joins or leaves any more but who is withheld, or was uncertain."""
+    """A one-time push that was made: nobody joins or leaves any more but who is withheld, or was cut off."""
     anew: bool = False
     """A *replace*, or an audience created anew: who is not sent is gone, and no removal has to be sent."""
     retry_rejects: bool = False
-    unsure: bool = False
-    """A request was cut off: whom it may have reached is sent again, refused earlier or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +110,11 @@ def _joined(inputs: Inputs, rules: Rules) -> str:
             f"{key} WHEN t.id IS NOT NULL THEN t.k ELSE s.k END AS k",
             "coalesce(t.told_k, s.told_k) AS told_k",
         ]
-        picked += ["u.id IS NOT NULL AS is_u", "s.id IS NOT NULL AS is_s", "coalesce(u.names, []) AS unsure"]
+        picked += ["u.id IS NOT NULL AS is_u", "coalesce(u.cut, FALSE) AS cut"]
+        picked += ["s.id IS NOT NULL AS is_s", "coalesce(u.names, []) AS unsure"]
     else:
         picked += ["coalesce(d.id, t.id) AS id", f"{key} ELSE t.k END AS k", "t.told_k"]
-        picked += ["FALSE AS is_u", "FALSE AS is_s", "CAST([] AS VARCHAR[]) AS unsure"]
+        picked += ["FALSE AS is_u", "FALSE AS cut", "FALSE AS is_s", "CAST([] AS VARCHAR[]) AS unsure"]
     for name in names:
         column = ident(f"a:{name}")
         kind = DUCK_TYPES[rules.attributes[name]]
@@ -153,11 +158,13 @@ def _final(joined: str, rules: Rules) -> str:
 
     Who is no member (held, kept) has the values told, in case they are asserted again.
     """
-    finals, told_names, final_names = [], [], []
+    finals, told_names, final_names, wished = [], [], [], []
     for name in rules.attributes:
         d, t, s, bad, covered = (ident(f"{mark}:{name}") for mark in "dtsbc")
         stays = "NOT is_d AND fault_hold" if rules.profiles else "NOT is_d"
-        kept = f"CASE WHEN is_t THEN {t} WHEN {stays} THEN {s} END"
+        kept = (
+            f"CASE WHEN {_WISHED if rules.profiles else 'FALSE'} THEN {s} WHEN is_t THEN {t} WHEN {stays} THEN {s} END"
+        )
         gone = f"CASE WHEN fault_hold THEN {kept} END" if name in rules.unset_on_exit else kept
         if rules.profiles:
             value = f"CASE WHEN {bad} THEN {kept} WHEN {covered} THEN {d} ELSE {gone} END"
@@ -165,6 +172,7 @@ def _final(joined: str, rules: Rules) -> str:
             value = f"CASE WHEN {bad} OR NOT is_d THEN {kept} ELSE {d} END"
         kind = DUCK_TYPES[rules.attributes[name]]
         finals.append(f"CAST({value} AS {kind}) AS {ident(f'a:{name}')}")
+        wished.append(f"{ident(f'a:{name}')} IS DISTINCT FROM {s}")
         told_names.append(f"CASE WHEN {t} IS NOT NULL THEN {lit(name)} END")
         final_names.append(f"CASE WHEN {ident(f'a:{name}')} IS NOT NULL THEN {lit(name)} END")
     may_hold = f"list_sort(list_distinct(list_concat({_present(told_names)}, unsure)))"
@@ -176,7 +184,13 @@ def _final(joined: str, rules: Rules) -> str:
         drops = f"list_concat({drops}, CASE WHEN coalesce({lost}, FALSE) THEN [{lit(TAGS)}] ELSE [] END)"
     changed = disjunction(f"{ident(f'a:{name}')} IS DISTINCT FROM {ident(f't:{name}')}" for name in rules.attributes)
     empty = " AND ".join(f"{ident(f'a:{name}')} IS NULL" for name in rules.attributes) or "TRUE"
-    return f"SELECT *, {drops} AS drops, {changed} AS changed, {empty} AS empty FROM ({inner})"
+    found = f"SELECT *, {drops} AS drops, {changed} AS changed, {empty} AS empty FROM ({inner})"
+    loses = f"CASE WHEN {_WISHED} THEN {disjunction(wished)} ELSE changed OR len(drops) > 0 END"
+    return f"SELECT *, {loses} AS loses FROM ({found})"
+
+
+_WISHED = "(is_s AND NOT cut)"
+"""Batch refused the wish, or a part of it: it may hold any of its values."""
 
 
 def _present(cases: list[str]) -> str:
@@ -191,8 +205,8 @@ def _verdict(final: str, inputs: Inputs, rules: Rules) -> str:
     if inputs.refusals and not rules.retry_rejects:
         sent = f"SELECT *, {wish([f'a:{name}' for name in rules.attributes])} AS wish FROM ({staged})"
         join = f" LEFT JOIN {inputs.refusals} AS rf ON rf.id = sent.id AND rf.wish = sent.wish"
-        again = " AND NOT sent.is_u" if rules.unsure else ""
-        refused = f"coalesce(rf.id IS NOT NULL AND sent.kind IS NOT NULL AND sent.kind <> 'consent'{again}, FALSE)"
+        wished = "sent.kind IS NOT NULL AND sent.kind <> 'consent' AND NOT sent.cut"
+        refused = f"coalesce(rf.id IS NOT NULL AND {wished}, FALSE)"
     return (
         f"SELECT sent.id, sent.kind, sent.k, {_held(rules)} AS held{values}, sent.change, sent.held_back, "
         f"{refused} AS refused, {'rf.reason' if join else 'NULL::VARCHAR'} AS words, "
@@ -207,20 +221,20 @@ def _kind(rules: Rules) -> str:
         stays = "held_back" if rules.delete else "is_t OR is_s"
         return f"CASE WHEN is_d THEN 'add' WHEN withheld AND (is_t OR is_u) THEN 'consent' WHEN {stays} THEN 'add' END"
     again = "TRUE" if rules.everybody else "is_u"
-    known = "is_t" if rules.profiles or rules.delete else "is_t OR is_s"
+    known = f"is_t OR {_WISHED}" if rules.profiles else "is_t" if rules.delete else "is_t OR is_s"
     drop = "FALSE" if rules.profiles else "len(drops) > 0 AND (is_t OR is_u)"
     member = f"CASE WHEN is_t AND NOT changed AND len(drops) = 0 AND NOT {again} THEN NULL WHEN {drop} THEN 'put' ELSE 'add' END"
     if rules.profiles:
-        gone = f"CASE WHEN changed AND empty THEN 'remove' WHEN changed OR len(drops) > 0 THEN 'add' WHEN {again} AND NOT empty THEN 'add' END"
+        gone = f"CASE WHEN loses AND empty THEN 'remove' WHEN loses OR {'TRUE' if rules.everybody else 'cut'} AND NOT empty THEN 'add' END"
         member = f"CASE WHEN empty AND is_t THEN 'remove' WHEN empty AND len(drops) > 0 THEN 'remove' WHEN empty THEN NULL ELSE {member} END"
     else:
         gone = "'remove'" if rules.delete else f"CASE WHEN {again} THEN 'add' END"
     kind = (
         "CASE WHEN NOT is_d AND (is_t OR is_u) AND withheld THEN 'consent' "
-        f"WHEN is_d THEN {member} WHEN held_back THEN CASE WHEN {'is_u' if rules.profiles else again} THEN 'add' END "
+        f"WHEN is_d THEN {member} WHEN held_back THEN CASE WHEN {'cut' if rules.profiles else again} THEN 'add' END "
         f"WHEN {known} THEN {gone} WHEN is_u THEN 'remove' END"
     )
-    return f"CASE WHEN is_u OR withheld THEN {kind} END" if rules.made else kind
+    return f"CASE WHEN cut OR withheld THEN {kind} END" if rules.made else kind
 
 
 def _change(rules: Rules) -> str:

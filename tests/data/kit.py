@@ -303,7 +303,7 @@ class Shop:
         assert turn.staged.file is not None
         to = self.root / f"refusals-{self.serial}.parquet"
         with Engine(now=NOW, scratch=self.root, threads=1) as engine:
-            rows, _ = refusals.record(
+            rows, in_part = refusals.record(
                 engine,
                 before=self.root / before.path if before else None,
                 file=turn.staged.file,
@@ -311,7 +311,8 @@ class Shop:
                 refused=refused.items(),
                 to=to,
             )
-        return DataFile(path=to.name, rows=rows, bytes=1, sha256="") if rows else None
+        ranges = ((0, in_part),) if in_part else ()
+        return DataFile(path=to.name, rows=rows, bytes=1, sha256="", ranges=ranges) if rows else None
 
     def told(self, specs: Sequence[Spec]) -> dict[str, Attributes]:
         """Identifier → attributes Batch was told, folded here and not by the product: newest row wins."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reconciler.plan.values import Op
 from tests.data.kit import Shop, Turn, resolution
 from tests.laws.model import Expected, Rules, Sent, World, expect
-from tests.laws.worlds import Batch, audiences, profiles, specs, worlds, write
+from tests.laws.worlds import Batch, audiences, profiles, sound, specs, wish_of, worlds, write
 
 FEW = settings(max_examples=settings.default.max_examples // 20)
 """A night costs a tenth of a second: `make laws` walks through many more of them."""
@@ -195,45 +195,19 @@ def test_what_batch_refuses_is_sent_again_only_when_the_wish_changes(
                 if row["kind"] != "reset":
                     refused.pop(row["id"], None)
                 if n in words:
-                    refused[row["id"]] = _wish(row)
+                    refused[row["id"]] = wish_of(row)
                 else:
                     batch.receive(row)
             assert batch.held == shop.told(made)
             assert shop.look(made).rows == []
         write(shop, last)
         turn, retried = shop.look(made), shop.look(made, retry_rejects=True)
-        sent, again = ({row["id"]: _wish(row) for row in one.rows if row["kind"] != "reset"} for one in (turn, retried))
+        sent, again = (
+            {row["id"]: wish_of(row) for row in one.rows if row["kind"] != "reset"} for one in (turn, retried)
+        )
         assert not {one for one in sent if one not in turn.of("consent") and refused.get(one) == sent[one]}
         assert {one for one in again if one not in sent} <= {one for one in refused if again.get(one) == refused[one]}
         assert {one: wish for one, wish in again.items() if one in sent} == sent
-
-
-def _wish(row: dict[str, object]) -> dict[str, object]:
-    values = {name: value for name, value in row.items() if name[:2] == "a:" and value is not None}
-    return {"verb": "add" if row["kind"] in ("add", "put") else "remove", **values}
-
-
-@st.composite
-def sound(draw: st.DrawFn) -> World:
-    """A world without faults: every key once and readable, every value usable."""
-    found = draw(worlds())
-    keys = sorted({row.key for row in found.rows if row.key is not None})
-    good = {"uid": "m", "alt": None, "ok": "true", "n": "0", "m": "0", "tier": None, "city": None}
-    rows = []
-    for key in keys:
-        row = next(row for row in found.rows if row.key == key)
-        bad = {
-            "uid": row.uid in (" x", "null", "A"),
-            "alt": row.alt in (" x", "null", "A"),
-            "ok": row.ok == "maybe",
-            "n": row.n == "many",
-            "m": row.m == "many",
-            "tier": len(row.tier or "") > 300,
-            "city": len(row.city or "") > 300,
-        }
-        rows.append(replace(row, **{name: good[name] for name, wrong in bad.items() if wrong}))
-    graph = tuple((who, alt) for who, alt in found.graph if alt not in (" x", "null", "A"))
-    return World(tuple(rows), graph, found.suppressed)
 
 
 @FEW

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,29 @@ def worlds(draw: st.DrawFn, *, email: bool = False) -> World:
     graph = draw(st.lists(st.tuples(st.sampled_from([*KEYS, "99", None]), ids), max_size=4))
     suppressed = draw(st.frozensets(st.sampled_from([*KEYS, "99"]), max_size=2))
     return World(rows, tuple(graph), suppressed | {"0"})
+
+
+@st.composite
+def sound(draw: st.DrawFn) -> World:
+    """A world without faults: every key once and readable, every value usable."""
+    found = draw(worlds())
+    keys = sorted({row.key for row in found.rows if row.key is not None})
+    good = {"uid": "m", "alt": None, "ok": "true", "n": "0", "m": "0", "tier": None, "city": None}
+    rows = []
+    for key in keys:
+        row = next(row for row in found.rows if row.key == key)
+        bad = {
+            "uid": row.uid in (" x", "null", "A"),
+            "alt": row.alt in (" x", "null", "A"),
+            "ok": row.ok == "maybe",
+            "n": row.n == "many",
+            "m": row.m == "many",
+            "tier": len(row.tier or "") > 300,
+            "city": len(row.city or "") > 300,
+        }
+        rows.append(replace(row, **{name: good[name] for name, wrong in bad.items() if wrong}))
+    graph = tuple((who, alt) for who, alt in found.graph if alt not in (" x", "null", "A"))
+    return World(tuple(rows), graph, found.suppressed)
 
 
 KEYED = {"keyed": True}
@@ -120,8 +144,8 @@ class Batch:
         self.profiles = profiles
         self.held: dict[str, dict[str, object]] = {}
 
-    def receive(self, row: Mapping[str, Any]) -> None:
-        """One row of a delta file."""
+    def receive(self, row: Mapping[str, Any], *, without: Collection[str] = ()) -> None:
+        """One row of a delta file, `without` the attributes that are refused."""
         one, kind = row["id"], row["kind"]
         values = {name[2:]: value for name, value in row.items() if name.startswith("a:") and value is not None}
         if not self.profiles and kind in ("consent", "remove", "reset"):
@@ -129,10 +153,16 @@ class Batch:
             return
         mine = self.held.setdefault(one, {})
         if self.profiles:
-            for name in row["held"]:
+            for name in set(row["held"]) - set(without):
                 mine.pop(name, None)
             if kind in ("consent", "remove"):
                 values = {}
-        mine.update(values)
+        mine.update({name: value for name, value in values.items() if name not in without})
         if self.profiles and not mine:
             del self.held[one]
+
+
+def wish_of(row: Mapping[str, Any]) -> dict[str, object]:
+    """What a row of a delta file asks for."""
+    values = {name: value for name, value in row.items() if name[:2] == "a:" and value is not None}
+    return {"verb": "add" if row["kind"] in ("add", "put") else "remove", **values}
