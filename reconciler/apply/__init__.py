@@ -22,6 +22,7 @@ What follows from it where it may look like an exception:
 
 from reconciler.apply.lanes import apply
 from reconciler.apply.rejected import REFUSED
+from reconciler.apply.settle import left_to_see
 from reconciler.apply.tools import Progress, Tools
 
-__all__ = ["REFUSED", "Progress", "Tools", "apply"]
+__all__ = ["REFUSED", "Progress", "Tools", "apply", "left_to_see"]

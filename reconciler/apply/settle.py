@@ -1,4 +1,7 @@
-"""`--wait`: until Batch reports every write as APPLIED, and counts what we count (rules R7 and R8)."""
+"""`--wait`: until Batch reports every write as APPLIED, and counts what we count (rules R7 and R8).
+
+Those of runs before that nobody saw indexed count as those of this one; what was seen is remembered, and asked no more.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from reconciler.batch import barrier
 from reconciler.batch.transport import Cancelled
 from reconciler.errors import BatchError
 from reconciler.observed import Observed
-from reconciler.plan import Change, Op, Outcome
+from reconciler.plan import Change, Op, Outcome, Plan
 from reconciler.state.state import State
 from reconciler.unforeseen import unforeseen
 
@@ -18,12 +21,14 @@ SETTLE = 20.0
 
 
 def settle(changes: Sequence[Change], tools: Tools) -> tuple[Change, ...]:
-    """Each written audience with the number Batch has indexed; `indexed` stays None past the deadline."""
+    """Each audience written to, now or before, with the number Batch has indexed; past the deadline it stays None."""
     out = []
     applied: dict[str, int] = {}
     for change in changes:
-        waited = _waits(change)
+        waited = _waits(change) or (_still(change) and _unseen(change, tools.books.state))
         out.append(_settled(change, tools) if waited else change)
+        if waited and out[-1].indexed is None:
+            out[-1] = out[-1].model_copy(update={"awaited": True})
         if waited:
             tools.progress(Progress(address=change.address, destination=change.destination, step="indexed"))
         indexed = out[-1].indexed
@@ -32,6 +37,24 @@ def settle(changes: Sequence[Change], tools: Tools) -> tuple[Change, ...]:
     if applied:
         tools.books.change(lambda state: _seen(state, applied))
     return tuple(out)
+
+
+def left_to_see(plan: Plan, state: State) -> bool:
+    """Whether nobody has seen the last write to an audience of the plan indexed."""
+    return any(_unseen(change, state) for change in plan.changes)
+
+
+def _still(change: Change) -> bool:
+    """Nothing was sent, and nothing is left to be sent."""
+    return change.outcome in (Outcome.NONE, Outcome.REFUSED)
+
+
+def _unseen(change: Change, state: State) -> bool:
+    known = state.target(change.target_key)
+    if change.is_orphan or change.target_key.is_profiles:
+        return False
+    last = known.last_write if known is not None and known.pending is None else None
+    return last is not None and not last.applied
 
 
 def _waits(change: Change) -> bool:

@@ -163,7 +163,7 @@ class Run:
         clients: dict[str, Client],
         rejects: tuple[Path, ...],
     ) -> Plan:
-        from reconciler.apply import REFUSED, Tools, apply
+        from reconciler.apply import REFUSED, Tools, apply, left_to_see
         from reconciler.apply.books import Books
         from reconciler.batch.transport import REQUEST_TIMEOUT
         from reconciler.cli.outputs import has_changes
@@ -176,7 +176,8 @@ class Run:
         if not has_changes(plan):
             if state is not None and (kept := protecting(state, plan.changes)) is not state:
                 state = store.write(kept)
-            return self._aged(store, state, plan)
+            if not (self.wait and state is not None and left_to_see(plan, state)):
+                return self._aged(store, state, plan)
         state = state or store.new()
         books = Books(store, state)
         if self.signals is not None:

@@ -44,7 +44,7 @@ def finish(run: Run, done: Plan | None, again: str, *, strict: bool) -> int:
         say_error(placed_error(run.late, common.given), json_lines=common.log_json)
         code = stopped or (ExitCode.LOCKED if isinstance(run.late, Locked) else unreported(code))
     done = done.model_copy(update={"exit_code": int(code)})
-    if has_changes(done):
+    if has_changes(done) or any(change.awaited or change.indexed is not None for change in done.changes):
         done, failed = write_report(done, run.formats, common, again=again, waited=run.wait)
         for error in failed:
             say_error(placed_error(error, common.given), json_lines=common.log_json)

@@ -190,7 +190,14 @@ class Change(_Value):
     sent: int = 0
     accepted: int = 0
     indexed: int | None = None
+    awaited: bool = False
+    """`--wait` waited for its last write, of this run or of one before, and did not see it indexed."""
     error: str = ""
+
+    @property
+    def is_orphan(self) -> bool:
+        """No link names it any more."""
+        return self.address.startswith("audience/")
 
     @property
     def narrowed(self) -> bool:

@@ -84,8 +84,8 @@ def _numbers(change: Change) -> str:
 
 
 def is_awaited(change: Change) -> bool:
-    """Accepted, and not reported as indexed."""
-    return bool(change.accepted) and not change.target_key.is_profiles and change.indexed is None
+    """Accepted, by an earlier run perhaps, and not reported as indexed."""
+    return (bool(change.accepted) or change.awaited) and not change.target_key.is_profiles and change.indexed is None
 
 
 def _indexed(number: int | None) -> str:

@@ -45,6 +45,37 @@ def test_what_batch_does_not_take_stops_one_target_and_is_named(tmp_path: Path, 
         assert not [line for line in wrong if missing[0] not in line], wrong
 
 
+def test_wait_waits_for_what_no_run_before_has_seen_indexed(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l6"], L["l8"], switches=("indexing_outcome=stuck",)) as shop:
+        shop.retry = "attempts: 2, deadline: 1s"
+        for _ in range(2):
+            done = shop.apply("--wait")
+            assert (done.code, "not reported as indexed within 1 s" in done.said(CEP)) == (7, True), done
+        assert done.plan["totals"]["planned"] == 0
+        assert "Batch accepted and has not indexed yet" in shop.command("apply", "--auto-approve", "--wait").out
+
+
+def test_wait_asks_no_more_about_what_was_seen_indexed(tmp_path: Path) -> None:
+    with shop_of(tmp_path, L["l6"], L["l8"]) as shop:
+        assert shop.apply().code == 0
+        shop.post("settle")
+        done = shop.apply("--wait")
+        assert (done.code, done.plan["changes"][0]["indexed"]) == (0, len(shop.held(CEP))), done
+        shop.post("reset-log")
+        assert shop.apply("--wait").code == 0
+        assert not [one for one in shop.log() if one["route"].endswith("/view")]
+
+
+def test_wait_looks_at_a_write_made_without_it_although_a_guard_keeps_the_rest_back(tmp_path: Path) -> None:
+    with shop_of(tmp_path, replace(L["l6"], more=STRICT.replace("10}", "10, min_existing: 1}"))) as shop:
+        assert shop.apply().code == 0
+        shop.post("settle")
+        leave(shop, *list(shop.world.people)[:15])
+        done = shop.apply("--wait")
+        (change,) = done.plan["changes"]
+        assert (done.code, change["outcome"], change["indexed"]) == (4, "refused", len(shop.held(CEP))), done
+
+
 def test_indexing_that_never_ends_is_said_and_stops_only_its_target(tmp_path: Path) -> None:
     with shop_of(tmp_path, L["l6"], L["l8"], switches=("indexing_outcome=stuck",)) as shop:
         shop.retry = "attempts: 2, deadline: 1s"
