@@ -116,6 +116,18 @@ def _is_meant(text: str, profiles: TargetKey) -> bool:
     return text in (PROFILES, "profiles", place, f"{place}profiles")
 
 
+def remembered(known: TargetState, serial: int) -> str:
+    """For how long it is known who was told, once `state rm` has written that serial."""
+    from reconciler.state.store import VERSIONS_WITH_FILES
+
+    if known.key.is_profiles:
+        return (
+            "Nobody knows any more who was told: who leaves or withdraws consent from now on keeps attributes in Batch."
+        )
+    last = f"Who was told is kept up to state serial {serial + VERSIONS_WITH_FILES - 1}, which the next apply may pass"
+    return f"{last}: to take it over again, import it before. Later nobody knows them, and who withdraws consent stays."
+
+
 def approved(question: str, *, auto_approve: bool) -> bool:
     """Whether a person says yes, or nobody is to be asked. UsageError where nobody can be."""
     if auto_approve:

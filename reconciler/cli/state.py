@@ -15,6 +15,7 @@ from reconciler.cli.byhand import (
     key_meant,
     opened,
     read_state,
+    remembered,
     session_of,
     staged,
     target_meant,
@@ -162,7 +163,11 @@ def move(key: str, new: str, lock_timeout: float, **shared: Any) -> int:
 @approving
 @waiting
 def remove(key: str, auto_approve: bool, lock_timeout: float, **shared: Any) -> int:
-    """Forget a target: Batch keeps what it holds, and batchctl import takes it over again."""
+    """Forget a target: Batch keeps what it holds, and batchctl import takes it over again.
+
+    Until the fifth version of the state after, an import knows who was told: who leaves or withdraws consent meanwhile
+    is removed. An apply may write as many: import before it.
+    """
     session = session_of(shared)
     known = target_meant(read_state(session), key)
     if not approved(f"Forget {known.key}, {known.baseline.count:,} members told?", auto_approve=auto_approve):
@@ -173,6 +178,8 @@ def remove(key: str, auto_approve: bool, lock_timeout: float, **shared: Any) -> 
         assert state is not None
         written = store.write(state.by_hand().without_target(known.key))
     click.echo(f"forgot {known.key}; nothing was changed in Batch; state serial {written.serial}")
+    if known.may_hold:
+        click.echo(remembered(known, written.serial))
     return 0
 
 
