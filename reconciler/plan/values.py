@@ -222,8 +222,14 @@ class Change(_Value):
 
     @property
     def unverified(self) -> int:
-        """Members or people who lose a value: Batch gives no way to see that it forgets it (unknowns U35, U62)."""
-        return self.counts.cleared if self.target_key.is_profiles else self.kinds.get("reset", 0)
+        """Members or people who lose a value: Batch gives no way to see that it forgets it (unknowns U35, U62).
+
+        Who withdraws consent is one of them where it is values that they lose, not a place in an audience.
+        """
+        if not self.target_key.is_profiles:
+            return self.kinds.get("reset", 0)
+        withheld = 0 if self.consent_refused else self.counts.consent
+        return withheld + (0 if self.consent_only else self.counts.cleared)
 
     @property
     def target_key(self) -> TargetKey:

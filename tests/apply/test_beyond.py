@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.apply.shop import Done, Shop
+from tests.apply.test_anew import withdraw
 from tests.apply.test_refused import STOPPED
 from tests.apply.test_rules import CEP, DATA, MEP10, RECREATE, L, forget_members, shop_of
 from tests.apply.test_switches import BEYOND
@@ -78,6 +79,20 @@ def test_nulls_that_custom_data_ignores(tmp_path: Path) -> None:
         (wrong,) = shop.differences()
         assert f"ios {pid}:" in wrong
         assert shop.plan().code == 0
+
+
+def test_whoever_withdraws_consent_and_has_values_in_custom_data_is_unverified_too(tmp_path: Path) -> None:
+    """U62: nobody can tell whether their values are gone either."""
+    with shop_of(tmp_path, L["l4"], count=30) as shop:
+        shop.turn()
+        pid, other, *_ = sorted(one for one, values in shop.held(DATA).items() if "u.tier" in values)
+        withdraw(shop, pid)
+        pause(shop, other)
+        shop.write()
+        assert "2 people lose a value (Batch cannot be asked whether it is gone)" in shop.command("plan").out
+        done = shop.apply()
+        change = of(done, "destination/ios")
+        assert (done.code, change["unverified"], change["consent"]["removed"]) == (0, 2, 1), done
 
 
 def test_nulls_that_custom_data_refuses_are_rejects(tmp_path: Path) -> None:
