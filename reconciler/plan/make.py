@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -74,9 +74,27 @@ def make_plan(
         changes=changes,
         unmanaged=dict(sorted((unmanaged or {}).items())),
         suppressed=dict(sorted(suppressed.items())),
+        warnings=_other_titles(courses),
         partial=partial,
     )
     return with_sums(plan.model_copy(update={"digest": digest_of(plan)}))
+
+
+def _other_titles(courses: Sequence[Course]) -> tuple[str, ...]:
+    """One warning of all audiences that Batch shows under another display name or description than the specs (U10)."""
+    found = [
+        f"{one.key.audience} ({shown!r} instead of {meant!r})"
+        for one in courses
+        if one.known is not None and one.observed is not None and one.target is not None and not one.create
+        if (shown := one.observed.text.strip())
+        and (meant := (one.target.display_name or "").strip())
+        and shown != meant
+    ]
+    if not found:
+        return ()
+    named = ", ".join(found[:3]) + (f" and {len(found) - 3:,} more" if len(found) > 3 else "")
+    why = "not updatable, Batch sets it only when an audience is created"
+    return (f"display_name: {why}: {named}; a link with another audience name fills a new one",)
 
 
 def digest_of(plan: Plan) -> str:

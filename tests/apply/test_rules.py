@@ -59,6 +59,23 @@ def test_a_deletion_of_what_is_gone_already_is_done(tmp_path: Path) -> None:
         assert "audiences/remove" not in " ".join(one["route"] for one in shop.log())
 
 
+def test_a_changed_display_name_is_said_once_per_plan_and_never_forces_a_write(tmp_path: Path) -> None:
+    def titled(text: str) -> dict[str, Link]:
+        more = 'audience: {display_name: "' + text + '"}\n'
+        return {name: replace(L[name], more=more) for name in ("l2", "l3", "l6")}
+
+    with shop_of(tmp_path) as shop:
+        shop.world.links = titled("Loyal")
+        shop.turn()
+        assert not [text for text in shop.plan().plan["warnings"] if "display_name" in text]
+        shop.world.links = titled("Very loyal")
+        shop.write()
+        planned = shop.plan()
+        (said,) = planned.plan["warnings"]
+        assert (planned.code, said.count("'Loyal' instead of 'Very loyal'")) == (0, 3), planned
+        assert said.startswith("display_name: not updatable"), said
+
+
 def test_the_barrier_spans_runs(tmp_path: Path) -> None:
     with shop_of(tmp_path, L["l2"], L["l6"], delay=0.3) as shop:
         for _ in range(2):
