@@ -38,3 +38,4 @@ def mark_lost(world: World, call: Call) -> None:
     """Remember that the client never saw the answer to this write."""
     if call.token is not None:
         world.store.run("UPDATE writes SET lost=1 WHERE token=?", call.token)
+    world.store.run("UPDATE profiles SET written=0 WHERE account=? AND written=?", call.account, call.now)

@@ -34,6 +34,22 @@ def test_connections_really_break(fault: str, processed: bool) -> None:
         assert http.get("/2.11/audiences/list").status_code == 200  # a new connection works
 
 
+def test_a_profile_may_be_written_again_where_the_answer_was_lost_but_not_else() -> None:
+    body = [{"identifiers": {"custom_id": "x"}, "attributes": {"a": 1}}]
+
+    def breaches(http: httpx.Client) -> object:
+        return http.get("/_emulator/breaches").json()["counts"]
+
+    with emulator(faults={"reset_after": 1.0}, indexing_delay=60) as http:
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            http.post("/2.11/profiles/update", json=body)
+        http.post("/_emulator/faults", json={"reset_after": 0})
+        assert http.post("/2.11/profiles/update", json=body).status_code == 202
+        assert breaches(http) == {}
+        assert http.post("/2.11/profiles/update", json=body).status_code == 202
+        assert breaches(http) == {"profile_in_flight": 1}
+
+
 @pytest.mark.parametrize(
     ("fault", "status"), [("429", 429), ("500", 500), ("503", 503), ("html", 502), ("sign_in", 200)]
 )
