@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,8 @@ Table = Sequence[Mapping[str, object]] | str
 SETTLE = 0.5
 
 _SLOW_DISK = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("ci", derandomize=True, max_examples=60, deadline=None, suppress_health_check=_SLOW_DISK)
 settings.register_profile("deep", max_examples=2_000, deadline=None, suppress_health_check=_SLOW_DISK)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
