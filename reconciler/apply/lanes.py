@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from reconciler.apply.outcome import judged, untouched
+from reconciler.apply.outcome import judged, lost, untouched
 from reconciler.apply.rejected import with_rejects
 from reconciler.apply.sent import Sent
 from reconciler.apply.settle import settle
@@ -53,8 +53,7 @@ def apply(plan: Plan, tools: Tools) -> Plan:
             done[change.key] = _one(change, tools, gates, awaited=change.key in awaited)
         except Exception as fault:  # noqa: BLE001
             tools.noticed(fault)
-            update = {"outcome": Outcome.UNKNOWN, "error": str(unforeseen(fault))}
-            done[change.key] = change.model_copy(update=update)
+            done[change.key] = lost(change, unforeseen(fault))
 
     _side_by_side([sorted(lane, key=lambda one: one.target_key) for lane in lanes.values()], run)
     changes = tuple(done[change.key] for change in plan.changes)

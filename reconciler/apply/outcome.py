@@ -19,6 +19,22 @@ def untouched(change: Change, outcome: Outcome) -> Change:
     return change.model_copy(update={"outcome": outcome})
 
 
+def lost(change: Change, error: BatchctlError) -> Change:
+    """A change of which nobody can say what became: all of it that no guard held back is unknown."""
+
+    def unknown(planned: Totals) -> Totals:
+        return Totals(planned=planned.planned, refused=planned.refused, unknown=planned.planned - planned.refused)
+
+    return change.model_copy(
+        update={
+            "outcome": Outcome.UNKNOWN,
+            "rows": unknown(change.rows),
+            "request_totals": unknown(change.request_totals),
+            "error": str(error),
+        }
+    )
+
+
 def judged(change: Change, work: Work, error: BatchctlError | None) -> Change:
     """The change that was planned with the outcome of what was carried out of it, sums and, if it stopped, why."""
     sent = work.sent

@@ -12,7 +12,7 @@ from tests.apply.people import Link
 from tests.apply.shop import Shop
 from tests.apply.test_anew import leave, withdraw
 from tests.apply.test_cut_off import everybody
-from tests.apply.test_rules import PROFILES, shop_of
+from tests.apply.test_rules import PROFILES, in_part, shop_of
 
 KEPT = replace(everybody("l8"), unset=False)
 ONCE = replace(everybody("l8"), more="refresh: {every: once}\n")
@@ -55,21 +55,16 @@ def test_whom_batch_refused_in_part_keep_what_it_took_as_others_do(
     tmp_path: Path, link: Link, moves: Callable[[Shop], None]
 ) -> None:
     with shop_of(tmp_path, link, count=30) as shop:
-        shop.post("faults", partial=0.5)
-        assert shop.apply().code == 7
-        shop.post("faults", partial=0)
-        shop.post("settle")
-        took = shop.held(PROFILES)
-        assert took
+        took = in_part(shop, 0.5)
         moves(shop)
         done = shop.apply()
         assert done.code == 0, done
         shop.post("settle")
         assert shop.held(PROFILES) == took
         assert shop.plan().code == 0
-        in_part = min(took, key=lambda pid: len(took[pid]))
-        if in_part in shop.world.people:
-            withdraw(shop, in_part)
+        fewest = min(took, key=lambda pid: len(took[pid]))
+        if fewest in shop.world.people:
+            withdraw(shop, fewest)
             assert shop.apply().code == 0
             shop.post("settle")
-            assert set(shop.held(PROFILES)) == set(took) - {in_part}
+            assert set(shop.held(PROFILES)) == set(took) - {fewest}

@@ -13,7 +13,7 @@ from tests.apply.people import opened
 from tests.apply.shop import Shop
 from tests.apply.test_anew import BRIEF, STRICT, leave, mep, withdraw
 from tests.apply.test_cut_off import everybody, joined
-from tests.apply.test_rules import CEP, DATA, MEP10, PROFILES, L, outcomes, shop_of
+from tests.apply.test_rules import CEP, DATA, MEP10, PROFILES, L, in_part, outcomes, shop_of
 from tests.apply.test_switches import SOAK
 from tests.batch.kit import Answer, Say, Seen, serving
 
@@ -299,12 +299,7 @@ def test_what_batch_stored_of_a_row_it_refused_in_part_is_not_forgotten(tmp_path
         before = dict(people)
         for pid, one in people.items():
             people[pid] = replace(one, tier="silver" if one.tier != "silver" else "gold", spent=7.25)
-        shop.post("faults", partial=1)
-        assert shop.apply().code == 7
-        shop.post("faults", partial=0)
-        shop.post("settle")
-        stored = shop.held(PROFILES)
-        assert stored
+        in_part(shop, 1)
         if how == "is back":
             people.update(before)
         elif how == "withdraws":

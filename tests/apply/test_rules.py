@@ -42,6 +42,17 @@ def rules(done: Any) -> set[str]:
     return {one["refused"]["rule"] for one in done.plan["changes"] if one["refused"]}
 
 
+def in_part(shop: Shop, share: float) -> dict[str, Any]:
+    """A night in which Batch refuses a part of this share of profiles; what it holds of all after it."""
+    shop.post("faults", partial=share)
+    assert shop.apply().code == 7
+    shop.post("faults", partial=0)
+    shop.post("settle")
+    held = dict(shop.held(PROFILES))
+    assert held
+    return held
+
+
 def cep(shop: Shop, route: str, **body: Any) -> None:
     """What somebody else does to the project."""
     with httpx.Client(base_url=shop.url, headers=HEADERS) as client:

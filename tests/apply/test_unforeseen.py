@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply import sending, target
+from reconciler.apply import lanes, sending, target
 from reconciler.batch import barrier
 from reconciler.errors import StateError
+from reconciler.plan import Change
 from reconciler.state.ack import Ack, Line
 from reconciler.state.acks import AckLog
 from reconciler.state.state import State
@@ -45,6 +46,24 @@ def test_it_is_one_targets_failure(
         assert "a fault of batchctl itself: ZeroDivisionError in reconciler.apply." in done.said(MEP10)
         assert "p7@example.com" not in done.out + done.err
         assert "Traceback" not in done.err
+        assert shop.apply().code == 0
+        shop.converged()
+
+
+def test_one_after_the_target_leaves_sums_that_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = lanes.judged
+
+    def broken(change: Change, *rest: Any) -> Change:
+        if change.target_key.audience == MEP10:
+            raise ZeroDivisionError
+        return judged(change, *rest)
+
+    with shop_of(tmp_path, L["l3"], L["l6"]) as shop:
+        with monkeypatch.context() as patched:
+            patched.setattr(lanes, "judged", broken)
+            done = shop.apply()
+        totals = done.plan["totals"]
+        assert (done.code, outcomes(done)[MEP10], totals["unknown"] > 0) == (7, "unknown", True), done
         assert shop.apply().code == 0
         shop.converged()
 
